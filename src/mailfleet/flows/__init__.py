@@ -1,0 +1,1 @@
+"""Schedules: Prefect shells of a few lines that call services."""

@@ -1,0 +1,1 @@
+"""Moves an operation from one sending platform to another."""

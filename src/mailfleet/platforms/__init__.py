@@ -1,0 +1,1 @@
+"""The ports to the outside in our words, and the adapters that translate."""

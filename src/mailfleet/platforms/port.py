@@ -1,0 +1,281 @@
+"""The port of a sending platform, in our words. Adapters translate; services and the migration know only this.
+
+Every reference (`ref`) is the platform's own identifier as text. Rates are fractions, times are aware UTC, a limit is mails a day.
+Errors raised: the tree under `errors.VendorError`; a write whose outcome is unknown raises `Ambiguous` and is already in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+EventKind = Literal[
+    "sent", "opened", "clicked", "replied", "bounced", "unsubscribed", "complained",
+    "category_changed", "campaign_status", "mailbox_disconnected", "bounce_breach",
+]  # fmt: skip
+CampaignState = Literal["draft", "running", "paused", "stopped", "completed", "archived", "unknown"]
+LeadState = Literal["started", "in_progress", "completed", "paused", "stopped", "blocked", "unknown"]
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a platform can and cannot do; asked before use (spec decisions V15, S9)."""
+
+    draft_campaigns: bool = True
+    pause_read_back: bool = True
+    list_leads: bool = True
+    resume_lead_with_delay: bool = True
+    repeat_step: bool = False
+    block_list: bool = True
+    warmup: bool = True
+    webhooks: bool = True
+    max_leads_per_call: int = 100
+    warmup_per_day: tuple[int, int] = (0, 10_000)
+    warmup_rampup: tuple[int, int] = (0, 10_000)
+    tracking_cname: str | None = None
+    """What a custom tracking host has to point to; None: the platform has no such thing."""
+
+
+class MailboxSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A mailbox to connect. The password is the host's; it never appears in a repr, a log or the journal."""
+
+    address: str
+    display_name: str
+    username: str
+    password: str
+    smtp_host: str
+    smtp_port: int
+    imap_host: str
+    imap_port: int
+    daily_cap: int
+    min_gap_minutes: int = 10
+    signature: str = ""
+    tracking_host: str | None = None
+
+    def __repr__(self) -> str:
+        return f"MailboxSpec(address={self.address!r})"
+
+
+class WarmupSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the mailbox's warm-up should be today, before the platform's bounds are applied."""
+
+    enabled: bool
+    per_day: int
+    rampup: int
+    reply_percent: int = 30
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What was really set, and what had to be clamped to the platform's bounds (V4): name → (asked, set)."""
+
+    values: Mapping[str, int | bool] = {}
+    clamped: Mapping[str, tuple[int, int]] = {}
+
+
+class MailboxSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A mailbox as the platform reports it. No password ever crosses this border (V13)."""
+
+    ref: str
+    address: str
+    connected: bool
+    failure: str = ""
+    suspended: bool = False
+    daily_cap: int | None = None
+    sent_today: int | None = None
+    min_gap_minutes: int | None = None
+    warmup_enabled: bool | None = None
+    warmup_blocked: bool = False
+    warmup_per_day: int | None = None
+    reputation: float | None = None
+    """The vendor's warm-up reputation, 0–100."""
+    campaign_refs: tuple[str, ...] | None = None
+    raw: Mapping[str, Any] = {}
+
+
+class WarmupReading(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of warm-up mail over the vendor's trailing window (7 days), and by day where given."""
+
+    sent: int
+    inbox: int
+    spam: int
+    by_day: Mapping[date, int] = {}
+    raw: Mapping[str, Any] = {}
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    position: int
+    subject: str
+    body: str
+    delay_days: int
+    variants: tuple[tuple[str, str, str], ...] = ()
+    """(label, subject, body) of each variant; empty: the step has one form."""
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    timezone: str
+    days: tuple[int, ...]
+    """ISO weekdays, 1 = Monday."""
+    start_hour: int
+    end_hour: int
+    min_gap_minutes: int = 10
+    max_new_leads_per_day: int = 100
+
+
+class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True):
+    track_opens: bool = False
+    track_clicks: bool = False
+    stop_on_reply: bool = True
+    bounce_autopause_percent: int = 8
+    unsubscribe_text: str = ""
+    follow_up_percent: int = 50
+    plain_text: bool = False
+
+
+class CampaignSeen(msgspec.Struct, frozen=True, kw_only=True):
+    ref: str
+    name: str
+    state: CampaignState
+    created_at: datetime | None = None
+    raw: Mapping[str, Any] = {}
+
+
+class NewLead(msgspec.Struct, frozen=True, kw_only=True):
+    email: str
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    fields: Mapping[str, str] = {}
+
+
+class AddedLeads(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch, by normalised address. Every address given is in exactly one of these."""
+
+    added: Mapping[str, str] = {}
+    """address → the platform's lead id."""
+    already_there: Mapping[str, str] = {}
+    blocked: tuple[str, ...] = ()
+    """On the platform's own block, bounce or unsubscribe list."""
+    invalid: tuple[str, ...] = ()
+    not_taken: tuple[str, ...] = ()
+    """Refused for now (lead credit used up): to be queued again."""
+    unexplained: tuple[str, ...] = ()
+    """The counters do not add up for these: read back before anything else."""
+
+
+class LeadSeen(msgspec.Struct, frozen=True, kw_only=True):
+    ref: str
+    map_ref: str
+    email: str
+    state: LeadState
+    category: str | None = None
+    unsubscribed: bool = False
+    raw: Mapping[str, Any] = {}
+
+
+class CampaignStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals; each rate is shown with its own n by whoever prints it."""
+
+    sent: int = 0
+    unique_sent: int = 0
+    opened: int = 0
+    clicked: int = 0
+    replied: int = 0
+    bounced: int = 0
+    unsubscribed: int = 0
+    leads: Mapping[str, int] = {}
+
+
+class SentMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of one lead at one step, from the platform's statistics: the second source (V10)."""
+
+    message_ref: str
+    email: str
+    step: int
+    sent_at: datetime
+    opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+    replied_at: datetime | None = None
+    bounced: bool = False
+    unsubscribed: bool = False
+    mailbox_ref: str | None = None
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Literal["sent", "reply"]
+    at: datetime
+    message_id: str = ""
+    message_ref: str = ""
+    subject: str = ""
+    body: str = ""
+    step: int | None = None
+
+
+class PlatformEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened, in our vendor-neutral model (V5)."""
+
+    kind: EventKind
+    at: datetime
+    dedupe_key: str
+    """Stable for the same fact however often it is delivered."""
+    campaign_ref: str | None = None
+    lead_ref: str | None = None
+    lead_email: str | None = None
+    mailbox_address: str | None = None
+    mailbox_ref: str | None = None
+    step: int | None = None
+    message_ref: str | None = None
+    detail: Mapping[str, Any] = {}
+    """replied: subject, text, html, headers, sent_text; bounced: text, sender_originated; campaign_status: state; category_changed: category."""
+
+
+class SendingPlatform(Protocol):
+    """A place that sends. `name` is what the ledger and the links store."""
+
+    name: str
+    capabilities: Capabilities
+
+    async def close(self) -> None: ...
+
+    # mailboxes
+    async def connect_mailbox(self, spec: MailboxSpec) -> str: ...
+    async def find_mailbox(self, address: str) -> MailboxSeen | None: ...
+    def mailboxes(self) -> AsyncIterator[MailboxSeen]: ...
+    async def mailbox(self, ref: str) -> MailboxSeen: ...
+    async def set_mailbox_limits(self, ref: str, *, daily_cap: int, min_gap_minutes: int) -> Applied: ...
+    async def set_warmup(self, ref: str, settings: WarmupSettings) -> Applied: ...
+    async def warmup(self, ref: str) -> WarmupReading | None: ...
+    async def suspend_mailbox(self, ref: str, suspended: bool) -> None: ...
+    async def reconnect_mailboxes(self) -> None: ...
+
+    # campaigns
+    async def campaigns(self) -> Sequence[CampaignSeen]: ...
+    async def campaign(self, ref: str) -> CampaignSeen: ...
+    async def create_campaign(self, name: str) -> str: ...
+    async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings) -> None: ...
+    async def set_steps(self, ref: str, steps: Sequence[Step]) -> None: ...
+    async def steps(self, ref: str) -> Sequence[Step]: ...
+    async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None: ...
+    async def start_campaign(self, ref: str) -> None: ...
+    async def pause_campaign(self, ref: str, *, urgent: bool = True) -> None: ...
+
+    # leads
+    async def add_leads(self, campaign_ref: str, leads: Sequence[NewLead]) -> AddedLeads: ...
+    def leads(self, campaign_ref: str) -> AsyncIterator[LeadSeen]: ...
+    async def find_lead(self, email: str) -> tuple[str, Sequence[str]] | None: ...
+    async def pause_lead(self, campaign_ref: str, lead_ref: str) -> None: ...
+    async def resume_lead(self, campaign_ref: str, lead_ref: str, *, delay_days: int = 0) -> None: ...
+    async def stop_lead(self, campaign_ref: str, lead_ref: str) -> None: ...
+    async def unsubscribe_lead(self, lead_ref: str) -> None: ...
+    async def block(self, addresses: Sequence[str]) -> None: ...
+
+    # what happened
+    async def stats(self, campaign_ref: str) -> CampaignStats: ...
+    def sent_messages(self, campaign_ref: str, *, since: datetime | None = None) -> AsyncIterator[SentMessage]: ...
+    async def history(self, campaign_ref: str, lead_ref: str) -> Sequence[HistoryEntry]: ...
+    async def complaints(self, campaign_ref: str) -> Sequence[LeadSeen]: ...
+    async def ensure_webhook(self, campaign_ref: str, url: str) -> str: ...
+    def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
+        """One raw webhook body as one of our events; None when it is of a kind we do not know (kept, counted, not dropped)."""
+        ...

@@ -1,0 +1,1 @@
+"""The typed policy: the specification's figures as defaults, loading and validation."""

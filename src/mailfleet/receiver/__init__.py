@@ -1,0 +1,1 @@
+"""Webhooks in: verified, stored, acknowledged; understood later."""

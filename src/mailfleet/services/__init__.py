@@ -1,0 +1,1 @@
+"""Does: the use cases. Knows ports, store, rules and policy; names no vendor."""

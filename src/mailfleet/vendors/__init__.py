@@ -1,0 +1,1 @@
+"""Speaks: one folder per outside system, in that system's own words."""
