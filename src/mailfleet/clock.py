@@ -36,7 +36,7 @@ class FixedClock:
 
 
 class FileClock:
-    """A clock that several processes share: one line of ISO 8601 in a file, replaced atomically by whoever drives time."""
+    """A clock that several processes share: one ISO 8601 line in a file, replaced atomically by whoever drives time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,7 +1,8 @@
 """The port of a sending platform, in our words. Adapters translate; services and the migration know only this.
 
-Every reference (`ref`) is the platform's own identifier as text. Rates are fractions, times are aware UTC, a limit is mails a day.
-Errors raised: the tree under `errors.VendorError`; a write whose outcome is unknown raises `Ambiguous` and is already in the journal.
+Every reference (`ref`) is the platform's own identifier as text. Rates are fractions, times are aware UTC, a limit is
+mails a day. Errors raised: the tree under `errors.VendorError`; a write whose outcome is unknown raises `Ambiguous` and
+is already in the journal.
 """
 
 from __future__ import annotations
@@ -227,7 +228,8 @@ class PlatformEvent(msgspec.Struct, frozen=True, kw_only=True):
     step: int | None = None
     message_ref: str | None = None
     detail: Mapping[str, Any] = {}
-    """replied: subject, text, html, headers, sent_text; bounced: text, sender_originated; campaign_status: state; category_changed: category."""
+    """replied: subject, text, html, headers, sent_text; bounced: text, sender_originated;
+    campaign_status: state; category_changed: category."""
 
 
 class SendingPlatform(Protocol):
@@ -277,5 +279,5 @@ class SendingPlatform(Protocol):
     async def complaints(self, campaign_ref: str) -> Sequence[LeadSeen]: ...
     async def ensure_webhook(self, campaign_ref: str, url: str) -> str: ...
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
-        """One raw webhook body as one of our events; None when it is of a kind we do not know (kept, counted, not dropped)."""
+        """One raw webhook body as one of our events; None when its kind is not known (kept, counted, not dropped)."""
         ...
