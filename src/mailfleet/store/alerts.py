@@ -1,0 +1,131 @@
+"""Alerts and their deliveries: the row first, the message second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from psycopg.types.json import Json
+
+from mailfleet.store.database import Connection, execute, rows, value
+
+Severity = Literal["info", "warning", "urgent", "critical", "emergency"]
+Channel = Literal["slack", "sms", "email"]
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """`fact_key` names the fact: the same fact, noticed again, is the same alert."""
+
+    id: UUID
+    fact_key: str
+    kind: str
+    severity: Severity
+    client_id: UUID | None
+    title: str
+    body: str
+    context: dict[str, Any]
+    created_at: datetime
+    resolved_at: datetime | None
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery taken to be made now, with what it says."""
+
+    id: UUID
+    channel: Channel
+    target: str
+    attempts: int
+    severity: Severity
+    title: str
+    body: str
+    context: dict[str, Any]
+
+
+async def add(
+    db: Connection,
+    *,
+    fact_key: str,
+    kind: str,
+    severity: Severity,
+    client_id: UUID | None,
+    title: str,
+    body: str,
+    context: Mapping[str, object],
+    at: datetime,
+) -> UUID | None:
+    """The new alert's id, or None when this fact has been told before."""
+    return await value(
+        db,
+        """insert into mailfleet.alerts (fact_key, kind, severity, client_id, title, body, context, created_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (fact_key) do nothing returning id""",
+        [fact_key, kind, severity, client_id, title, body, Json(dict(context)), at],
+    )
+
+
+async def add_delivery(db: Connection, alert_id: UUID, channel: Channel, target: str, at: datetime) -> None:
+    await execute(
+        db,
+        """insert into mailfleet.deliveries (alert_id, channel, target, next_at) values (%s, %s, %s, %s)
+           on conflict (alert_id, channel, target) do nothing""",
+        [alert_id, channel, target, at],
+    )
+
+
+async def take_due(db: Connection, *, now: datetime, until: datetime, limit: int) -> Sequence[Due]:
+    """Takes deliveries that are due and puts them off to `until`, so that no other process makes them meanwhile."""
+    return await rows(
+        db,
+        Due,
+        """with due as (
+               select id from mailfleet.deliveries
+               where state in ('pending', 'failed') and next_at <= %(now)s
+               order by next_at, id limit %(limit)s for update skip locked),
+           taken as (
+               update mailfleet.deliveries d set attempts = attempts + 1, next_at = %(until)s
+               from due where d.id = due.id returning d.id, d.alert_id, d.channel, d.target, d.attempts)
+           select t.id, t.channel, t.target, t.attempts, a.severity, a.title, a.body, a.context
+           from taken t join mailfleet.alerts a on a.id = t.alert_id order by a.created_at, t.id""",
+        {"now": now, "until": until, "limit": limit},
+    )
+
+
+async def sent(db: Connection, id: UUID, *, vendor_ref: str, at: datetime) -> None:
+    await execute(
+        db,
+        """update mailfleet.deliveries set state = 'sent', sent_at = %s, vendor_ref = %s, error = ''
+           where id = %s""",
+        [at, vendor_ref, id],
+    )
+
+
+async def failed(db: Connection, id: UUID, *, error: str, next_at: datetime | None) -> None:
+    """`next_at` None: given up."""
+    await execute(
+        db,
+        """update mailfleet.deliveries set state = %s, error = %s, next_at = coalesce(%s, next_at)
+           where id = %s""",
+        ["failed" if next_at else "dead", error, next_at, id],
+    )
+
+
+async def resolve(db: Connection, fact_key: str, at: datetime) -> bool:
+    changed = await execute(
+        db,
+        "update mailfleet.alerts set resolved_at = %s where fact_key = %s and resolved_at is null",
+        [at, fact_key],
+    )
+    return changed == 1
+
+
+async def every(db: Connection, *, open_only: bool = False, limit: int = 200) -> Sequence[Alert]:
+    """Newest first."""
+    return await rows(
+        db,
+        Alert,
+        """select id, fact_key, kind, severity, client_id, title, body, context, created_at, resolved_at
+           from mailfleet.alerts where (not %s or resolved_at is null) order by created_at desc, id limit %s""",
+        [open_only, limit],
+    )
