@@ -1,4 +1,4 @@
-"""Log lines: structured, without secrets, through the standard library so that Prefect's and uvicorn's look the same."""
+"""Log lines: structured, without secrets, through stdlib so that Prefect's and uvicorn's look the same."""
 
 from __future__ import annotations
 

@@ -1,0 +1,140 @@
+"""The command line: `mailfleet NOUN VERB`. One module per noun, imported only when it is used.
+
+Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 there is something to do · 4 authentication ·
+5 waiting or refused · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+import mailfleet
+from mailfleet.errors import MailfleetError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+USAGE, FAILED, ATTENTION, INTERRUPTED = 2, 1, 3, 130
+
+COMMANDS = (
+    ("demo", "mailfleet.cli.demo:demo", "Watch the whole of it work against sandbox vendors on this machine."),
+    ("up", "mailfleet.cli.up:up", "Run everything on this machine: database, Prefect, flows, receiver, worker."),
+    ("deploy", "mailfleet.cli.up:deploy", "Register the flows in a Prefect work pool, for workers elsewhere."),
+    ("doctor", "mailfleet.cli.doctor:doctor", "Check settings, database, vendors, DNS, clock and workers."),
+    ("config", "mailfleet.cli.config:app", "Show settings, where each comes from, and the policy."),
+    ("db", "mailfleet.cli.db:app", "Apply and inspect the schema."),
+    ("sandbox", "mailfleet.cli.sandbox:app", "Serve the sandbox vendors alone."),
+    ("domain", "mailfleet.cli.domain:app", "Set up sending domains and see whether they are safe to use."),
+    ("mailbox", "mailfleet.cli.mailbox:app", "See, warm, graduate and retire mailboxes."),
+    ("campaign", "mailfleet.cli.campaign:app", "Create, start and pause campaigns."),
+    ("lead", "mailfleet.cli.lead:app", "Import leads, push them, and see what became of each."),
+    ("event", "mailfleet.cli.event:app", "Read what happened, and apply what was received."),
+    ("worker", "mailfleet.cli.processes:worker", "Carry out queued commands and send notices until stopped."),
+    ("receiver", "mailfleet.cli.processes:receiver", "Take in the vendors' webhooks until stopped."),
+)
+
+_NAMES = tuple(name for name, _, _ in COMMANDS)
+
+app = App(
+    name="mailfleet",
+    help="The control plane for an agency's outbound e-mail.",
+    help_epilogue="With `--json` a command prints only JSON on standard output; `--debug` shows a failure's trace.",
+    version=mailfleet.__version__,
+    suppress_keyboard_interrupt=False,
+)
+for _name, _target, _help in COMMANDS:
+    app.command(_target, name=_name, help=_help)
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs one command; the exit code. What went wrong is told on standard error."""
+    tokens = [token for token in argv if token != "--debug"]  # noqa: S105 - a flag, not a secret
+    debug = len(tokens) != len(argv) or bool(os.environ.get("MAILFLEET_DEBUG"))
+    if tokens and not tokens[0].startswith("-") and tokens[0] not in _NAMES:
+        return _unknown(tokens[0])
+    try:
+        result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return _usage(error)
+    except (KeyboardInterrupt, BrokenPipeError):
+        return INTERRUPTED
+    except MailfleetError as error:
+        return _failed(error, debug=debug)
+    except Exception as error:
+        return _bug(error, debug=debug)
+    return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def _unknown(word: str) -> int:
+    """Told without importing every command for its name, as Cyclopts would."""
+    import difflib
+
+    near = difflib.get_close_matches(word, _NAMES, n=1)
+    meant = f" Did you mean `mailfleet {near[0]}`?" if near else ""
+    return _refused(f"There is no command {word!r}.{meant} Commands: {', '.join(_NAMES)}.")
+
+
+def _usage(error: CycloptsError) -> int:
+    return _refused(str(error))
+
+
+def _refused(text: str) -> int:
+    stderr = _stderr()
+    stderr.print(f"[bold red]usage[/] {_escaped(text)}", highlight=False)
+    stderr.print("What to do: `mailfleet --help`, or `--help` after the command.", highlight=False)
+    return USAGE
+
+
+def _failed(error: MailfleetError, *, debug: bool) -> int:
+    from mailfleet.log import redact
+
+    stderr = _stderr()
+    stderr.print(f"[bold red]{error.code}[/] {_escaped(redact(error.what))}", highlight=False)
+    for reason in getattr(error, "reasons", ()):
+        stderr.print(f"  · {_escaped(redact(str(reason)))}", highlight=False)
+    if error.hint:
+        stderr.print(f"What to do: {_escaped(redact(error.hint))}", highlight=False)
+    if debug:
+        _trace(error)
+    return error.exit_code
+
+
+def _bug(error: Exception, *, debug: bool) -> int:
+    from mailfleet.log import redact
+
+    stderr = _stderr()
+    stderr.print(f"[bold red]E999[/] {type(error).__name__}: {_escaped(redact(str(error)))}", highlight=False)
+    stderr.print("What to do: this is a fault of mailfleet. Run it again with --debug and report it.", highlight=False)
+    if debug:
+        _trace(error)
+    return FAILED
+
+
+def _trace(error: BaseException) -> None:
+    import traceback
+
+    from mailfleet.log import redact
+
+    sys.stderr.write(redact("".join(traceback.format_exception(error))))
+
+
+def _stderr() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

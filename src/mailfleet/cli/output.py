@@ -1,0 +1,91 @@
+"""How commands answer: a table on a terminal, tab-separated lines when piped, JSON alone with `--json`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print only JSON on standard output.")]
+Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do it; without this the plan is shown.")]
+Row = Mapping[str, Any]
+
+
+def emit(value: object) -> None:
+    """One JSON document on standard output and nothing else."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode() + "\n")
+    sys.stdout.flush()
+
+
+def show(rows: Iterable[Row], *, as_json: bool = False, columns: Sequence[str] = (), title: str = "") -> None:
+    """A list of things. `columns` chooses and orders what the table shows; JSON always carries everything."""
+    listed = list(rows)
+    if as_json:
+        emit(listed)
+        return
+    names = list(columns) or (list(listed[0]) if listed else [])
+    if not sys.stdout.isatty():
+        _tsv(names, listed)
+        return
+    if not listed:
+        say("Nothing.")
+        return
+    Console().print(table(names, listed, title))
+
+
+def show_one(thing: Row, *, as_json: bool = False) -> None:
+    """One thing, a line per key."""
+    if as_json:
+        emit(thing)
+    elif sys.stdout.isatty():
+        grid = Table.grid(padding=(0, 2))
+        for name, value in thing.items():
+            grid.add_row(f"[bold]{name}[/]", cell(value))
+        Console().print(grid)
+    else:
+        for name, value in thing.items():
+            sys.stdout.write(f"{name}\t{cell(value)}\n")
+
+
+def table(names: Sequence[str], rows: Iterable[Row], title: str = "") -> Table:
+    drawn = Table(*names, title=title or None, title_justify="left", header_style="bold")
+    for row in rows:
+        drawn.add_row(*(cell(row.get(name)) for name in names))
+    return drawn
+
+
+def say(text: str) -> None:
+    """Talk: to standard error, so that it never mixes with data."""
+    Console(stderr=True, soft_wrap=True).print(text, highlight=False)
+
+
+def cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {cell(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(item) for item in value)
+    return str(value)
+
+
+def _tsv(names: Sequence[str], rows: Iterable[Row]) -> None:
+    sys.stdout.write("\t".join(names) + "\n" if names else "")
+    for row in rows:
+        sys.stdout.write("\t".join(cell(row.get(name)).replace("\t", " ").replace("\n", " ") for name in names) + "\n")
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, set | frozenset) else str(value)
