@@ -11,13 +11,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cyclopts import App
-from cyclopts.exceptions import CycloptsError
-
 import mailfleet
 from mailfleet.errors import MailfleetError
 
 if TYPE_CHECKING:
+    from cyclopts import App
     from rich.console import Console
 
 USAGE, FAILED, ATTENTION, INTERRUPTED = 2, 1, 3, 130
@@ -39,33 +37,56 @@ COMMANDS = (
     ("receiver", "mailfleet.cli.processes:receiver", "Take in the vendors' webhooks until stopped."),
 )
 
-_NAMES = tuple(name for name, _, _ in COMMANDS)
-
-app = App(
-    name="mailfleet",
-    help="The control plane for an agency's outbound e-mail.",
-    help_epilogue="With `--json` a command prints only JSON on standard output; `--debug` shows a failure's trace.",
-    version=mailfleet.__version__,
-    suppress_keyboard_interrupt=False,
+SUMMARY = "The control plane for an agency's outbound e-mail."
+EXIT_CODES = (
+    "  0 done · 1 failed · 2 usage or configuration · 3 there is something to do",
+    "  4 authentication · 5 waiting or refused · 130 interrupted",
 )
-for _name, _target, _help in COMMANDS:
-    app.command(_target, name=_name, help=_help)
+_NAMES = tuple(name for name, _, _ in COMMANDS)
 
 
 def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+def parser() -> App:
+    """The Cyclopts application. Its commands are names of modules until one of them is called."""
+    from cyclopts import App
+
+    app = App(
+        name="mailfleet",
+        help=SUMMARY,
+        help_format="plaintext",  # Markdown would cost a tenth of a second of imports
+        version=mailfleet.__version__,
+        suppress_keyboard_interrupt=False,
+    )
+    for name, target, told in COMMANDS:
+        app.command(target, name=name, help=told)
+    return app
+
+
+def overview() -> str:
+    """What `mailfleet --help` prints: the commands are a table here, so that help needs no parser and is instant."""
+    lines = [f"Usage: mailfleet COMMAND [--json] [--debug]\n\n{SUMMARY}\n\nCommands:"]
+    lines += [f"  {name:<10} {told}" for name, _, told in COMMANDS]
+    return "\n".join([*lines, "", "`mailfleet COMMAND --help` tells more. Exit codes:", *EXIT_CODES, ""])
+
+
 def run(argv: Sequence[str]) -> int:
     """Runs one command; the exit code. What went wrong is told on standard error."""
     tokens = [token for token in argv if token != "--debug"]  # noqa: S105 - a flag, not a secret
     debug = len(tokens) != len(argv) or bool(os.environ.get("MAILFLEET_DEBUG"))
-    if tokens and not tokens[0].startswith("-") and tokens[0] not in _NAMES:
+    if tokens in ([], ["--help"], ["-h"], ["--version"]):
+        sys.stdout.write(f"{mailfleet.__version__}\n" if tokens == ["--version"] else overview())
+        return 0
+    if not tokens[0].startswith("-") and tokens[0] not in _NAMES:
         return _unknown(tokens[0])
+    from cyclopts.exceptions import CycloptsError
+
     try:
-        result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        result = parser()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return _usage(error)
+        return _refused(str(error))
     except (KeyboardInterrupt, BrokenPipeError):
         return INTERRUPTED
     except MailfleetError as error:
@@ -82,10 +103,6 @@ def _unknown(word: str) -> int:
     near = difflib.get_close_matches(word, _NAMES, n=1)
     meant = f" Did you mean `mailfleet {near[0]}`?" if near else ""
     return _refused(f"There is no command {word!r}.{meant} Commands: {', '.join(_NAMES)}.")
-
-
-def _usage(error: CycloptsError) -> int:
-    return _refused(str(error))
 
 
 def _refused(text: str) -> int:
