@@ -298,11 +298,15 @@ def _equal_mx(record: Record, value: str) -> bool:
     return equal(record, value)
 
 
-_GRAVITY: tuple[Outcome, ...] = ("match", "unknown", "error", "missing", "mismatch")
+_GRAVITY: tuple[Outcome, ...] = ("mismatch", "missing", "error", "unknown")
 
 
 def _worst(views: Sequence[tuple[str, Outcome]]) -> Outcome:
-    return max((view for _, view in views), key=_GRAVITY.index)
+    found = {view for _, view in views}
+    for outcome in _GRAVITY:
+        if outcome in found:
+            return outcome
+    return "match"
 
 
 class DomainSeen(msgspec.Struct, frozen=True, kw_only=True):
