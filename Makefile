@@ -1,0 +1,58 @@
+# mailfleet. `make demo` and `make test` need nothing but Python 3.11+ and a package index: they set up .venv themselves.
+SHELL := /bin/bash
+UV := scripts/uv
+# Whatever environment the caller is in, this one is used.
+export UV_PROJECT_ENVIRONMENT := .venv
+unexport VIRTUAL_ENV
+RUN := $(UV) run --frozen --group dev
+SEED ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test check format lint types layers dead bench docs prove clean
+
+help: ## What can be made
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Watch it work, on sandbox vendors of this machine (SEED=n chooses the world)
+	@$(UV) sync --frozen --inexact --quiet
+	@.venv/bin/mailfleet demo --seed $(SEED)
+
+dev: .venv/dev ## The environment with the tools, and everything running on this machine
+	@.venv/bin/mailfleet up
+
+test: .venv/dev ## Every test, in parallel
+	@$(RUN) pytest -n auto
+
+check: .venv/dev format lint types layers dead test ## Format, lint, types, layers, dead code, dependencies, tests
+
+format: .venv/dev
+	@$(RUN) ruff format --check
+
+lint: .venv/dev
+	@$(RUN) ruff check
+
+types: .venv/dev
+	@$(RUN) basedpyright
+
+layers: .venv/dev
+	@$(RUN) lint-imports
+
+dead: .venv/dev
+	@$(RUN) vulture
+	@$(RUN) deptry .
+
+bench: .venv/dev ## Measure what is promised about speed, each beside its raw limit
+	@for each in benchmarks/*.py; do $(RUN) python $$each || exit 1; done
+
+docs: .venv/dev ## Write the generated pages of docs/ anew
+	@$(RUN) python -m tests.docs.generate
+
+prove: .venv/dev ## The demo over several worlds, each twice
+	@for seed in 1 2 3 4 5; do for turn in 1 2; do .venv/bin/mailfleet demo --json --seed $$seed > /tmp/mailfleet-prove.$$$$ || exit 1; done; echo "seed $$seed holds"; done
+
+clean: ## Remove what the demo and the tests left on this machine
+	@rm -rf .mailfleet .pytest_cache .ruff_cache .hypothesis
+
+.venv/dev: pyproject.toml uv.lock
+	@$(UV) sync --frozen --group dev --quiet
+	@touch $@
