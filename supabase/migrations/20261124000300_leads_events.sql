@@ -29,6 +29,9 @@ create table mailfleet.leads (
     email text not null,                           -- as given
     email_norm text collate "C" not null,
     domain text collate "C" not null,              -- registrable domain, by the public suffix list
+    free_mail boolean not null default false,      -- at a provider shared by strangers: exempt from the domain rule (S10)
+    role_address boolean not null default false,   -- a function's address (info@), not a person's
+    person_key text collate "C" not null default '', -- folded name and domain, for suppression by person
     first_name text not null default '',
     last_name text not null default '',
     company text not null default '',
@@ -125,6 +128,11 @@ create table mailfleet.suppressions (
 create unique index suppressions_global on mailfleet.suppressions (scope, key_hash) where client_id is null;
 create unique index suppressions_client on mailfleet.suppressions (scope, key_hash, client_id) where client_id is not null;
 create index suppressions_key on mailfleet.suppressions (key);
+
+-- The keyed hash by which a suppression outlives an erasure (dns-mail L9).
+create function mailfleet.suppression_hash(pepper bytea, scope text, value text) returns bytea
+language sql immutable parallel safe as
+$$ select sha256(pepper || convert_to(scope || ':' || value, 'UTF8')) $$;
 
 -- Raw webhooks as received, before anything is understood. The id begins with the event's own milliseconds.
 create table mailfleet.webhook_inbox (
@@ -237,6 +245,15 @@ create table mailfleet.tasks (
     note text not null default '',
     created_at timestamptz not null,
     unique (kind, reply_id)
+);
+
+-- What happened between two runs of the lead sync, counted once: a run takes the rows and reports their sums.
+create table mailfleet.sync_tallies (
+    id bigint generated always as identity primary key,
+    campaign_id uuid,
+    kind text not null,
+    n int not null,
+    at timestamptz not null
 );
 
 -- How far each second source has been read.
