@@ -3,7 +3,7 @@ run when the orchestrator is away.
 
 A flow is written as
 
-    @flow(name=…)
+    @specified(name=…, description=…, tags=[…])
     async def some_flow(thing: str) -> dict[str, Any]:
         async def work(fleet: Fleet) -> dict[str, Any]:
             return {"made": await step(make_task, thing)}
@@ -15,14 +15,15 @@ Its tasks take the parts from `current()`. Truth never lives in Prefect: `plain`
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 import structlog
 from prefect import Flow, Task
+from prefect import tags as tagged
 from prefect.artifacts import acreate_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
@@ -34,12 +35,42 @@ from mailfleet.errors import MailfleetError
 from mailfleet.services.context import Fleet
 from mailfleet.store import flow_results
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Result = dict[str, Any]
 Work = Callable[[Fleet], Awaitable[Result]]
 
 _given: ContextVar[Fleet | None] = ContextVar("mailfleet_given_fleet", default=None)
 _running: ContextVar[Fleet | None] = ContextVar("mailfleet_running_fleet", default=None)
 log = structlog.get_logger(__name__)
+
+
+class SpecifiedFlow(Flow[P, R]):
+    """A flow that knows its tags: every run called from code carries them. Prefect's own decorator takes none; a
+    deployment is given `tags=flow.tags`."""
+
+    tags: tuple[str, ...] = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    async def _call(self, *args: Any, **kwargs: Any) -> Any:
+        with tagged(*self.tags):
+            called: Any = super().__call__(*args, **kwargs)
+            return await called
+
+
+def specified(
+    *, name: str, description: str, tags: Sequence[str], task_runner: Any = None
+) -> Callable[[Callable[P, R]], SpecifiedFlow[P, R]]:
+    """`@flow` with the specification's four: name, description, tags and task runner."""
+
+    def wrap(fn: Callable[P, R]) -> SpecifiedFlow[P, R]:
+        flow = SpecifiedFlow(fn, name=name, description=description, task_runner=task_runner)
+        flow.tags = tuple(tags)
+        return flow
+
+    return wrap
 
 
 @contextlib.contextmanager

@@ -85,7 +85,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     outcome: Literal["match", "mismatch", "missing", "error"]
-    values: list[str]
+    seen: list[str]
     evidence: dict[str, Any]
 
 
@@ -254,9 +254,9 @@ async def put_observed(db: Connection, seen: Sequence[Observed], at: datetime) -
         db,
         """update mailfleet.dns_records r
            set evidence = o.evidence, checked_at = %(at)s,
-               observed = case when o.outcome = 'error' then r.observed else o.values end,
+               observed = case when o.outcome = 'error' then r.observed else o.seen end,
                outcome = case when o.outcome = 'error' and r.outcome <> 'unknown' then r.outcome else o.outcome end
-           from json_to_recordset(%(seen)s::json) as o(id uuid, outcome text, values jsonb, evidence jsonb)
+           from json_to_recordset(%(seen)s::json) as o(id uuid, outcome text, seen jsonb, evidence jsonb)
            where r.id = o.id""",
         {"at": at, "seen": json_rows(seen)},
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, execute, json_rows, row, rows, value
+from mailfleet.store.database import Connection, execute, json_rows, row, rows, tuples, value
 
 State = Literal["NEW", "WARMING", "PRODUCTION", "DEGRADED", "RETIRED", "ERROR"]
 HeatState = Literal["UNKNOWN", "THIN", "OK"]
@@ -311,10 +311,23 @@ async def counts(db: Connection, mailbox_id: UUID, *, since: datetime, until: da
     return found or Counts()
 
 
-async def times_entered(db: Connection, mailbox_id: UUID, state: State, *, since: datetime) -> int:
+async def entered(db: Connection, mailbox_id: UUID, state: State) -> Sequence[datetime]:
+    """When it entered this state, oldest first."""
+    found = await tuples(
+        db,
+        """select at from mailfleet.transitions
+           where entity = 'mailbox' and entity_id = %s and to_state = %s order by id""",
+        [str(mailbox_id), state],
+    )
+    return [at for (at,) in found]
+
+
+async def campaign_wish(db: Connection, mailbox_id: UUID) -> int:
+    """Mails a day that the running campaigns of this mailbox ask of it together; 0: none asks."""
     return await value(
         db,
-        """select count(*) from mailfleet.transitions
-           where entity = 'mailbox' and entity_id = %s and to_state = %s and at >= %s""",
-        [str(mailbox_id), state, since],
+        """select coalesce(sum(cm.daily_cap), 0)::int
+           from mailfleet.campaign_mailboxes cm join mailfleet.campaigns c on c.id = cm.campaign_id
+           where cm.mailbox_id = %s and cm.removed_at is null and c.state in ('ready', 'running')""",
+        [mailbox_id],
     )

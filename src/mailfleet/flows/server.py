@@ -1,0 +1,158 @@
+"""The Prefect server of this machine: a child process with its own database and its own home.
+
+Truth is never in it. Its settings were measured: the batch sizes cut the server's work by four, the file leases
+survive a restart, analytics and the UI that calls home are off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx2
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from mailfleet.errors import ConfigError, Unavailable
+from mailfleet.process import Child
+
+DATABASE = "prefect"
+_READY_WITHIN = 180.0
+
+FIXED = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # The second UI asks an analytics host for its configuration even with analytics off.
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_UI_API_URL": "/api",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "2592000",
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P3D",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "60",
+    "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+}
+
+
+def client_environment(api_url: str, home: Path) -> dict[str, str]:
+    """What a process needs to record its flow runs there."""
+    return {
+        "PREFECT_API_URL": api_url,
+        "PREFECT_HOME": str(home / "prefect"),
+        # A missing server then fails loudly instead of starting a hidden one.
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "2",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def server_environment(home: Path, database_url: str, port: int) -> dict[str, str]:
+    return {
+        **FIXED,
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url,
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+    }
+
+
+async def database_for(home: Path, admin_dsn: str | None) -> str:
+    """Prefect's own database: beside ours in the embedded server (`admin_dsn`), else a SQLite file.
+
+    Postgres may only be used where `pg_trgm` can be created, which is known on the embedded server alone.
+    """
+    if admin_dsn is None:
+        return f"sqlite+aiosqlite:///{home / 'prefect' / 'prefect.db'}"
+    async with await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True) as db:
+        known = await (await db.execute("select 1 from pg_database where datname = %s", [DATABASE])).fetchone()
+        if not known:
+            await db.execute(f"create database {DATABASE}")
+    return _asyncpg(conninfo_to_dict(admin_dsn))
+
+
+@contextlib.asynccontextmanager
+async def prefect_server(home: Path, *, admin_dsn: str | None = None, port: int = 0) -> AsyncGenerator[str]:
+    """Runs a server for as long as the block lasts and yields its API URL. It dies with this process.
+
+    Raises Unavailable with the end of its log when it does not become ready within three minutes, and ConfigError
+    when the port is taken.
+    """
+    (home / "prefect").mkdir(parents=True, exist_ok=True)
+    chosen = free_port(port)
+    url = f"http://127.0.0.1:{chosen}/api"
+    environment = server_environment(home, await database_for(home, admin_dsn), chosen)
+    log = home / "prefect" / "server.log"
+    argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(chosen)]
+    async with Child.running(argv, environment={**clean_environment(), **environment}, log=log) as child:
+        await _ready(url, child, log)
+        yield url
+
+
+def clean_environment() -> dict[str, str]:
+    """This process' environment without what would point a server at another one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+
+
+def free_port(wanted: int = 0) -> int:
+    """`wanted` when it is free, any free one for 0. Raises ConfigError when it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            raise ConfigError(
+                f"Port {wanted} is in use.", hint="Stop what uses it, or choose another (0 = any free one)."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+async def healthy(api_url: str) -> bool:
+    try:
+        async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+            return (await client.get(f"{api_url}/health")).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+async def _ready(url: str, child: Child, log: Path) -> None:
+    end = time.monotonic() + _READY_WITHIN
+    while not await healthy(url):
+        if not child.alive or time.monotonic() > end:
+            raise Unavailable(
+                f"The Prefect server did not become ready. Its log ends: {_tail(log)}",
+                vendor="prefect",
+                operation="start",
+                hint=f"The whole log is in {log}.",
+            )
+        await asyncio.sleep(0.1)
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-600:].strip() if log.exists() else "nothing"
+
+
+def _asyncpg(parts: Mapping[str, object]) -> str:
+    user = quote(str(parts.get("user") or "postgres"), safe="")
+    secret = f":{quote(str(parts['password']), safe='')}" if parts.get("password") else ""
+    host, port = str(parts.get("host") or "localhost"), parts.get("port")
+    # A socket folder goes into the query: it cannot stand where a host name does.
+    where, query = ("", f"?host={quote(host, safe='')}") if host.startswith("/") else (f"{host}:{port or 5432}", "")
+    if query and port:
+        query += f"&port={port}"
+    return f"postgresql+asyncpg://{user}{secret}@{where}/{DATABASE}{query}"

@@ -1,0 +1,117 @@
+"""Telling people. The row is written with the decision it tells of; the message follows, once per fact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from mailfleet.errors import MailfleetError
+from mailfleet.services.context import Fleet
+from mailfleet.store import alerts, outbox
+from mailfleet.store.alerts import Channel, Due, Severity
+from mailfleet.store.database import Connection
+
+DELIVER = "alert.deliver"
+ATTEMPTS = 8
+_LEASE = timedelta(minutes=5)
+_DEFAULT_CHANNEL = "#mailfleet-alerts"
+
+
+async def raise_alert(
+    fleet: Fleet,
+    db: Connection,
+    *,
+    fact_key: str,
+    kind: str,
+    severity: Severity,
+    title: str,
+    body: str,
+    client_id: UUID | None = None,
+    context: Mapping[str, object] | None = None,
+    channel: str = "",
+) -> bool:
+    """Writes the alert and its deliveries in the caller's transaction; False when this fact was told before.
+
+    Every severity goes to Slack, to `channel` when one is named; `emergency` also by SMS to the configured numbers
+    (S12).
+    """
+    now = fleet.clock.now()
+    new = await alerts.add(
+        db,
+        fact_key=fact_key,
+        kind=kind,
+        severity=severity,
+        client_id=client_id,
+        title=title,
+        body=body,
+        context=context or {},
+        at=now,
+    )
+    if new is None:
+        return False
+    for means, target in _targets(fleet, severity, channel):
+        await alerts.add_delivery(db, new, means, target, now)
+    await outbox.put(db, DELIVER, {"alert_id": str(new)}, now=now, dedupe_key=f"{DELIVER}:{new}")
+    return True
+
+
+async def tell(fleet: Fleet, *, fact_key: str, kind: str, severity: Severity, title: str, body: str) -> bool:
+    """`raise_alert` in a transaction of its own, for facts that no other row goes with."""
+    async with fleet.db.transaction() as db:
+        return await raise_alert(fleet, db, fact_key=fact_key, kind=kind, severity=severity, title=title, body=body)
+
+
+async def deliver_due(fleet: Fleet, *, limit: int = 50) -> int:
+    """Sends what is due; returns how many arrived. A failure is tried again later, eight times in all."""
+    now = fleet.clock.now()
+    async with fleet.db.connection() as db:
+        due = await alerts.take_due(db, now=now, until=now + _LEASE, limit=limit)
+    arrived = 0
+    for delivery in due:
+        arrived += await _deliver(fleet, delivery)
+    return arrived
+
+
+async def resolve(fleet: Fleet, db: Connection, fact_key: str) -> bool:
+    """The fact no longer holds. The same fact later needs a new key (a date in it)."""
+    return await alerts.resolve(db, fact_key, fleet.clock.now())
+
+
+async def _deliver(fleet: Fleet, delivery: Due) -> bool:
+    channel = fleet.channels.get(delivery.channel)
+    try:
+        if channel is None:
+            raise MailfleetError(f"The channel {delivery.channel} is not set up.")
+        ref = await channel.send(
+            delivery.target,
+            title=delivery.title,
+            body=delivery.body,
+            severity=delivery.severity,
+            context=delivery.context,
+        )
+    except MailfleetError as error:
+        await _put_off(fleet, delivery, error)
+        return False
+    async with fleet.db.connection() as db:
+        await alerts.sent(db, delivery.id, vendor_ref=ref, at=fleet.clock.now())
+    return True
+
+
+async def _put_off(fleet: Fleet, delivery: Due, error: MailfleetError) -> None:
+    again = fleet.clock.now() + timedelta(minutes=2**delivery.attempts)
+    async with fleet.db.connection() as db:
+        await alerts.failed(
+            db, delivery.id, error=f"{error.code} {error}", next_at=again if delivery.attempts < ATTEMPTS else None
+        )
+
+
+def _targets(fleet: Fleet, severity: Severity, channel: str) -> list[tuple[Channel, str]]:
+    found: list[tuple[Channel, str]] = []
+    if "slack" in fleet.channels:
+        named = channel or severity
+        fallback = channel or fleet.slack_channels.get("default", _DEFAULT_CHANNEL)
+        found.append(("slack", fleet.slack_channels.get(named, fallback)))
+    if severity == "emergency" and "sms" in fleet.channels:
+        found.extend(("sms", number) for number in fleet.sms_numbers)
+    return found
