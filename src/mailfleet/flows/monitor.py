@@ -1,0 +1,28 @@
+"""The safeguards' round, every 15 minutes; it runs the same with the orchestrator away (`shell.run_or_plain`)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from mailfleet.flows.shell import run, specified
+from mailfleet.services import safeguards
+
+INTERVAL = timedelta(minutes=15)
+
+
+@specified(
+    name="mailfleet_monitor",
+    description="Pause what has to be paused, confirm it at the platform, and send due notices",
+    tags=["tier:realtime", "mailfleet"],
+)
+async def mailfleet_monitor_flow() -> dict[str, Any]:
+    """`{checked, paused, throttled, complaints, confirmed, delivered}` of one round (S1, S8, S12b)."""
+    return await run(
+        "mailfleet_monitor",
+        key="monitor",
+        parameters={},
+        work=safeguards.watch,
+        skipped={"checked": 0, "paused": [], "throttled": [], "complaints": {}, "confirmed": 0, "delivered": 0},
+        max_lag=INTERVAL,
+    )

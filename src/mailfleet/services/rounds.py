@@ -1,0 +1,141 @@
+"""The daily round over all mailboxes: what flow 2 is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from mailfleet.errors import MailfleetError
+from mailfleet.platforms.port import MailboxSeen
+from mailfleet.services import domains, mailboxes, provisioning
+from mailfleet.services.context import Fleet
+from mailfleet.store import clients
+from mailfleet.store import domains as domain_rows
+from mailfleet.store import mailboxes as rows
+
+
+class Graduation(msgspec.Struct, frozen=True, kw_only=True):
+    """`held_back`: address → the criteria it misses."""
+
+    graduated: int
+    held_back: Mapping[str, Sequence[str]]
+
+
+async def graduate(fleet: Fleet, ids: Sequence[UUID]) -> Graduation:
+    graduated, held = await mailboxes.graduate(fleet, ids)
+    return Graduation(graduated=graduated, held_back=held)
+
+
+async def held_back(fleet: Fleet, ids: Sequence[UUID]) -> dict[str, list[str]]:
+    """Of these, the WARMING ones by address with the criteria they miss."""
+    found: dict[str, list[str]] = {}
+    for id in ids:
+        taken = await mailboxes.stored(fleet, id)
+        if taken.mailbox.state != "WARMING":
+            continue
+        async with fleet.db.connection() as db:
+            found[taken.mailbox.address] = list((await mailboxes.checklist(fleet, db, taken)).missing)
+    return found
+
+
+async def settle(fleet: Fleet, ids: Sequence[UUID], seen: Mapping[UUID, MailboxSeen]) -> dict[str, int]:
+    """`{transitions, errors}` after each mailbox's transition, notices and limits."""
+    made = failed = 0
+    for id in ids:
+        try:
+            made += await mailboxes.settle(fleet, id, seen.get(id)) is not None
+        except MailfleetError:
+            failed += 1
+    return {"transitions": made, "errors": failed}
+
+
+async def retire(fleet: Fleet, threshold: int) -> int:
+    """Retires those that meet the rule; a mailbox whose heat is known and not below `threshold` is left alone,
+    unless the platform has it disabled (S5)."""
+    async with fleet.db.connection() as db:
+        every = await rows.every(db, states=("WARMING", "PRODUCTION", "DEGRADED"))
+    poor = [m for m in every if m.disabled_since or (m.heat is not None and m.heat < threshold)]
+    return sum([await mailboxes.retire(fleet, mailbox.id) for mailbox in poor])
+
+
+async def tally(fleet: Fleet) -> dict[str, int]:
+    """How many there are in each state."""
+    async with fleet.db.connection() as db:
+        every = await rows.every(db)
+    states = [mailbox.state for mailbox in every]
+    return {
+        "mailboxes_total": len(every),
+        "warming": states.count("WARMING"),
+        "production": states.count("PRODUCTION"),
+        "retired": states.count("RETIRED"),
+        "new": states.count("NEW"),
+        "degraded": states.count("DEGRADED"),
+        "error": states.count("ERROR"),
+    }
+
+
+async def shortfall(fleet: Fleet, target: int) -> int:
+    """How many mailboxes are missing to the target; retired ones do not count."""
+    counts = await tally(fleet)
+    return max(0, target - (counts["mailboxes_total"] - counts["retired"]))
+
+
+async def warming(fleet: Fleet) -> list[dict[str, Any]]:
+    async with fleet.db.connection() as db:
+        return [{"mailbox_id": str(each.id)} for each in await rows.every(db, states=("WARMING",))]
+
+
+async def verified_domains(fleet: Fleet) -> list[str]:
+    async with fleet.db.connection() as db:
+        return [domain.name for domain in await domain_rows.every(db, states=("verified",))]
+
+
+async def per_domain(fleet: Fleet, names: Sequence[str], missing: int) -> int:
+    """How many mailboxes each domain has to have so that `missing` more are there, spread evenly."""
+    there = 0
+    async with fleet.db.connection() as db:
+        for name in names:
+            domain = await domains.find(db, name)
+            there += sum(m.state != "RETIRED" for m in await rows.every(db, domain_id=domain.id))
+    return -(-(there + missing) // len(names))
+
+
+async def top_up(fleet: Fleet, names: Sequence[str], count_per_domain: int) -> dict[str, Any]:
+    """`{created, errors}`: brings each domain to `count_per_domain` mailboxes, for the client's people in order.
+
+    On a verified domain warm-up begins at once; elsewhere the check that finishes domains begins it.
+    """
+    created: list[str] = []
+    errors: list[str] = []
+    for name in names:
+        try:
+            created += await _top_up(fleet, name, count_per_domain, errors)
+        except MailfleetError as error:
+            errors.append(f"{name}: {error}")
+    return {"created": created, "errors": errors}
+
+
+async def _top_up(fleet: Fleet, name: str, count: int, errors: list[str]) -> list[str]:
+    async with fleet.db.connection() as db:
+        domain = await domains.find(db, name)
+        before = {mailbox.address for mailbox in await rows.every(db, domain_id=domain.id)}
+        owner = await clients.find(db, str(domain.client_id))
+    assert owner is not None
+    prepared = await provisioning.prepare(fleet, domain.name, count, owner.slug)
+    if prepared.shortage:
+        errors.append(prepared.shortage)
+    made: list[str] = []
+    for address, config in prepared.addresses.items():
+        if address in before:
+            continue
+        try:
+            await provisioning.connect(fleet, address, config)
+            made.append(address)
+        except MailfleetError as error:
+            errors.append(f"{address}: {error}")
+    if domain.state == "verified":
+        errors += await provisioning.warm_up_domain(fleet, domain)
+    return made
