@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from mailfleet.errors import NotAllowed, OverLimit, Unknown, VendorError
 from mailfleet.platforms.port import MailboxSeen, WarmupSettings
 from mailfleet.rules import graduation, lifecycle
@@ -188,6 +190,21 @@ async def retire(fleet: Fleet, id: UUID) -> bool:
     if decision is None or decision.to_state != "RETIRED":
         return False
     return await carry_out(fleet, taken.mailbox, decision) is not None
+
+
+async def explain(fleet: Fleet, id: UUID) -> dict[str, Any]:
+    """`{checklist, missing, transitions}`: what stands between it and PRODUCTION, and how it came here (I9)."""
+    taken = await stored(fleet, id)
+    async with fleet.db.connection() as db:
+        checked = await checklist(fleet, db, taken)
+        history = await transitions.history(db, "mailbox", str(id))
+    return {
+        "address": taken.mailbox.address,
+        "state": taken.mailbox.state,
+        "checklist": checked.as_evidence(),
+        "missing": list(checked.missing) if taken.mailbox.state == "WARMING" else [],
+        "transitions": [msgspec.to_builtins(each) for each in history],
+    }
 
 
 async def start_warmup(fleet: Fleet, id: UUID, settings: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -59,6 +60,11 @@ async def finish_pending_domains(fleet: Fleet) -> dict[str, Any]:
     """`{checked, verified, pending, errors}` by name. Run every 15 minutes; safe to run at any time."""
     async with fleet.db.connection() as db:
         waiting = await domains.pending(db)
+    return await finish(fleet, waiting)
+
+
+async def finish(fleet: Fleet, waiting: Sequence[Domain]) -> dict[str, Any]:
+    """The same for these domains."""
     verified: list[str] = []
     pending: dict[str, list[str]] = {}
     errors: list[str] = []

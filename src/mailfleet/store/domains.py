@@ -167,6 +167,10 @@ async def want(db: Connection, id: UUID, *, mailboxes: int) -> None:
     )
 
 
+async def set_only_outreach(db: Connection, id: UUID, only: bool) -> None:
+    await execute(db, "update mailfleet.domains set only_outreach = %s where id = %s", [only, id])
+
+
 async def set_deadline(db: Connection, id: UUID, until: datetime) -> None:
     """From the first writing of the records; later writings do not move it."""
     await execute(

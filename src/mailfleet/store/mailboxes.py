@@ -331,3 +331,11 @@ async def campaign_wish(db: Connection, mailbox_id: UUID) -> int:
            where cm.mailbox_id = %s and cm.removed_at is null and c.state in ('ready', 'running')""",
         [mailbox_id],
     )
+
+
+async def newest_secret(db: Connection, purpose: str) -> UUID | None:
+    return await value(
+        db,
+        "select id from mailfleet.secrets where purpose = %s order by created_at desc, id limit 1",
+        [purpose],
+    )
