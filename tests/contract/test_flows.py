@@ -8,7 +8,6 @@ import inspect
 import pytest
 from prefect import Flow, Task
 from prefect.task_runners import ConcurrentTaskRunner
-
 from tests.contract.specification import FLOWS, REQUIRED, FlowSpec
 
 each_flow = pytest.mark.parametrize("spec", FLOWS, ids=lambda spec: spec.name)
