@@ -152,16 +152,17 @@ async def _set_up(fleet: Fleet, domain: str, count: int, client_id: str | None, 
     errors = [prepared.shortage] if prepared.shortage else []
     zone = await _zone(fleet, name, zone_id, errors)
     made = await _mailboxes(prepared, errors) if zone else {}
-    todo = await _records(fleet, name, zone, errors) if made else None
-    verified = todo is not None and await _seen(name, errors)
+    written = bool(made) and await _records(fleet, name, zone, errors)
+    todo = await _delegated(fleet, name, errors) if written else ""
+    verified = written and await _seen(name, errors)
     warm = verified and await _warm(fleet, made, errors)
     status = await setups.status(fleet, name)
     await step(log_provisioning_task, name, sorted(made), status.state)
     return {
-        "success": len(made) == count and todo is not None and not errors,
+        "success": len(made) == count and written and not errors,
         "domain": name,
         "mailboxes_created": len(made),
-        "dns_configured": todo is not None,
+        "dns_configured": written,
         "warmup_enabled": warm,
         "estimated_ready_date": status.ready.isoformat() if status.ready else None,
         "errors": errors,
@@ -201,18 +202,26 @@ async def _mailboxes(prepared: Prepared, errors: list[str]) -> dict[str, str]:
     return made
 
 
-async def _records(fleet: Fleet, name: str, zone: str, errors: list[str]) -> str | None:
-    """None: not written. Else what a person has to do for the delegation, empty when a registrar of ours did it."""
+async def _records(fleet: Fleet, name: str, zone: str, errors: list[str]) -> bool:
     try:
         wanted = await records.wanted(fleet, name)
         await step(create_dns_records_task, zone, wanted.spf, wanted.dkim, wanted.dmarc)
+        return True
+    except MailfleetError as error:
+        errors.append(f"{name}: {error}")
+        return False
+
+
+async def _delegated(fleet: Fleet, name: str, errors: list[str]) -> str:
+    """What a person has to do for the delegation; empty when a registrar of ours did it."""
+    try:
         todo = (await domains.delegate(fleet, name)).todo
         if todo:
             await setups.waits_for_person(fleet, name, todo)
         return todo
     except MailfleetError as error:
         errors.append(f"{name}: {error}")
-        return None
+        return ""
 
 
 async def _warm(fleet: Fleet, made: Mapping[str, str], errors: list[str]) -> bool:

@@ -78,6 +78,11 @@ async def resolve(fleet: Fleet, db: Connection, fact_key: str) -> bool:
     return await alerts.resolve(db, fact_key, fleet.clock.now())
 
 
+async def resolve_of(fleet: Fleet, db: Connection, *beginnings: str) -> int:
+    """The same for every open fact whose key begins so; how many."""
+    return sum([await alerts.resolve_beginning(db, each, fleet.clock.now()) for each in beginnings])
+
+
 async def _deliver(fleet: Fleet, delivery: Due) -> bool:
     channel = fleet.channels.get(delivery.channel)
     try:

@@ -40,7 +40,9 @@ async def apply_day(fleet: Fleet, mailbox: Mailbox, ref: str, seen: MailboxSeen 
         await _emergency(fleet, mailbox, error)
         raise
     wish = _wish(fleet, mailbox, planned, warmup_day)
-    applied = dict(planned.clamped)
+    applied: dict[str, Any] = {name: list(pair) for name, pair in planned.clamped.items()}
+    if mailbox.state == "WARMING":
+        applied |= {name: list(pair) for name, pair in _ramp(fleet, warmup_day).clamped.items()}
     if _warmup_differs(wish.warmup, seen):
         applied |= _noted(await platform.set_warmup(ref, wish.warmup))
     if seen is None or seen.daily_cap != wish.daily_cap:
@@ -91,11 +93,15 @@ async def _plan(fleet: Fleet, mailbox: Mailbox, warmup_day: int) -> limits.Budge
 
 def _wish(fleet: Fleet, mailbox: Mailbox, planned: limits.Budget, warmup_day: int) -> Wish:
     on = mailbox.state in ("WARMING", "PRODUCTION", "DEGRADED")
-    step = warmup.target(fleet.policy.send_limits, warmup_day, rampup=fleet.platform().capabilities.warmup_rampup)
     return Wish(
-        warmup=WarmupSettings(enabled=on, per_day=planned.warmup_target, rampup=step.rampup),
+        warmup=WarmupSettings(enabled=on, per_day=planned.warmup_target, rampup=_ramp(fleet, warmup_day).rampup),
         daily_cap=max(_LOWEST_CAP, planned.campaign_cap),
     )
+
+
+def _ramp(fleet: Fleet, warmup_day: int) -> warmup.Target:
+    can = fleet.platform().capabilities
+    return warmup.target(fleet.policy.send_limits, warmup_day, per_day=can.warmup_per_day, rampup=can.warmup_rampup)
 
 
 def _warmup_differs(wish: WarmupSettings, seen: MailboxSeen | None) -> bool:

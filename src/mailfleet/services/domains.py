@@ -111,6 +111,8 @@ async def delegate(fleet: Fleet, name: str) -> Delegated:
     """Points the domain at its zone's servers where a registrar of ours owns it; else says what a person has to do."""
     async with fleet.db.connection() as db:
         domain = await find(db, name)
+    if domain.state == "verified":
+        return Delegated()
     for registrar in fleet.registrars.values():
         if not await registrar.owned(domain.name):
             continue
@@ -161,6 +163,7 @@ async def verify(fleet: Fleet, name: str) -> Verdict:
             await move(fleet, db, domain, "verified", "every server and the resolvers agree", **verdict.evidence)
             await domains.set_last_good(db, domain.id, {"at": fleet.clock.now().isoformat(), **verdict.evidence})
             await domains.set_errors(db, domain.id, [])
+            await alerts.resolve_of(fleet, db, f"nameservers:{domain.id}:", f"dns-overdue:{domain.id}:")
         elif domain.state == "records_written":
             await move(fleet, db, domain, "verifying", "; ".join(verdict.waiting_for), stage=verdict.stage)
         if not verdict.verified:

@@ -179,6 +179,8 @@ async def settle(fleet: Fleet, id: UUID, seen: MailboxSeen | None) -> Decision |
         taken = await stored(fleet, id)
     await _notices(fleet, taken)
     if taken.mailbox.state in lifecycle.WARMS:
+        today = local_day(fleet.clock.now(), taken.mailbox.timezone)
+        await budgets.check_day(fleet, taken.mailbox, today - timedelta(days=1))
         await _limits(fleet, taken, seen)
     return decision
 

@@ -120,6 +120,15 @@ async def resolve(db: Connection, fact_key: str, at: datetime) -> bool:
     return changed == 1
 
 
+async def resolve_beginning(db: Connection, beginning: str, at: datetime) -> int:
+    return await execute(
+        db,
+        """update mailfleet.alerts set resolved_at = %s
+           where resolved_at is null and starts_with(fact_key, %s)""",
+        [at, beginning],
+    )
+
+
 async def every(db: Connection, *, open_only: bool = False, limit: int = 200) -> Sequence[Alert]:
     """Newest first."""
     return await rows(

@@ -87,7 +87,7 @@ async def use(db: Connection, action: str, *, scope: Mapping[str, object], at: d
         Approval,
         """update mailfleet.approvals set used_at = %(at)s
            where id = (select id from mailfleet.approvals
-                       where action = %(action)s and scope = %(scope)s and approved_at is not null
+                       where action = %(action)s and scope = %(scope)s::jsonb and approved_at is not null
                          and used_at is null and withdrawn_at is null and expires_at > %(at)s
                        order by requested_at limit 1 for update skip locked)
            returning """
