@@ -1,0 +1,1 @@
+"""The demonstration: the whole of mailfleet driven against the sandbox, and checked against what the sandbox saw."""
