@@ -1,12 +1,19 @@
-"""What a bounce means (classification.md, V6): from the text, then the enhanced code, then the basic code."""
+"""What a bounce means (V6): from the text, then the enhanced code, then the basic code (classification.md 1)."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
 
-Outcome = Literal["hard", "soft", "block", "account", "complaint", "auto_reply", "other"]
+from mailfleet.rules import bounce_rules
+from mailfleet.rules.bounce_rules import Outcome
+
+LONGEST = 4000
+"""Characters looked at; the reason stands near the beginning or after `Diagnostic-Code`."""
+ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+BASIC = re.compile(r"(?<![\d.])([2345]\d\d)[ -](?=\S)")
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +21,61 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     outcome: Outcome
     rule: str
-    reason: str
+    source: str
+    """Where the row's wording is documented or seen."""
     by: Literal["text", "enhanced", "basic", "nothing"]
     enhanced_code: str | None = None
     reply_code: int | None = None
+
+
+def classify(text: str, enhanced_code: str | None = None, reply_code: int | None = None) -> Verdict:
+    """The outcome of one response line, diagnostic or notice. Codes not given are read from the text."""
+    line = _cleaned(text)
+    enhanced = enhanced_code or _first(ENHANCED, line)
+    basic = reply_code or int(_first(BASIC, line) or 0) or None
+    for row in bounce_rules.text_rules():
+        if row.pattern.search(line):
+            outcome = _tempered(row.name, row.outcome, enhanced, basic)
+            return _verdict(outcome, row.name, row.source, "text", enhanced, basic)
+    return _by_code(enhanced, basic)
+
+
+def _by_code(enhanced: str | None, basic: int | None) -> Verdict:
+    if enhanced and not enhanced.endswith(".0.0"):
+        for prefix, outcome in bounce_rules.ENHANCED:
+            if enhanced.startswith(prefix) and (prefix.endswith(".") or enhanced == prefix):
+                return _verdict(outcome, f"code {enhanced}", "RFC 3463", "enhanced", enhanced, basic)
+    if basic and basic in bounce_rules.BASIC:
+        return _verdict(bounce_rules.BASIC[basic], f"code {basic}", "RFC 5321", "basic", enhanced, basic)
+    return _verdict("other", "none", "", "nothing", enhanced, basic)
+
+
+def _verdict(
+    outcome: Outcome,
+    rule: str,
+    source: str,
+    by: Literal["text", "enhanced", "basic", "nothing"],
+    enhanced: str | None,
+    basic: int | None,
+) -> Verdict:
+    return Verdict(outcome=outcome, rule=rule, source=source, by=by, enhanced_code=enhanced, reply_code=basic)
+
+
+def _tempered(rule: str, outcome: Outcome, enhanced: str | None, basic: int | None) -> Outcome:
+    """A dead address is not concluded from a mere temporary answer, unless its text is beyond doubt."""
+    temporary = (basic is not None and 400 <= basic < 500) or (basic is None and (enhanced or "").startswith("4"))
+    if outcome == "hard" and temporary and rule in ("no-unavailable", "disabled", "no-user"):
+        return "soft"
+    return outcome
+
+
+def _cleaned(text: str) -> str:
+    # Links and addresses carry words such as `spam` or `policy` that say nothing about this refusal.
+    line = re.sub(r"\s+", " ", text[:LONGEST])
+    line = re.sub(r"https?://\S+", " ", line)
+    return re.sub(r"[\w.+-]+@(?=[\w-]+\.)", "x@", line)
+
+
+def _first(pattern: re.Pattern[str], line: str) -> str | None:
+    found = pattern.search(line)
+    return found.group(1) if found else None

@@ -245,7 +245,7 @@ def judge(record: Record, authoritative: Sequence[Answer], resolvers: Sequence[A
 
     Resolvers are judged only after the authoritative ones agree: a negative answer asked too early is cached.
     """
-    views = [(answer.server, _view(record, answer)) for answer in authoritative]
+    views: list[tuple[str, Outcome]] = [(answer.server, _view(record, answer)) for answer in authoritative]
     if not views:
         return Seen(outcome="unknown", reason="no authoritative server was asked")
     wrong = tuple(f"{server}: {view}" for server, view in views if view != "match")
