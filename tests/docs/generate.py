@@ -1,0 +1,101 @@
+"""The pages of docs/reference that are made from the code. `make docs` writes them; a test holds them up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailfleet import cli, errors
+from mailfleet.settings import Settings, is_secret
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs/reference"
+NOTE = "<!-- Made from the code by `make docs`; do not edit. -->\n"
+
+
+def pages() -> dict[str, str]:
+    return {
+        "settings.md": settings(),
+        "command-line.md": command_line(),
+        "errors.md": failures(),
+    }
+
+
+def settings() -> str:
+    lines = [
+        "# Settings",
+        NOTE,
+        "Order: environment, then `.env` in the working directory, then the profile file",
+        "(`MAILFLEET_HOME/profiles/MAILFLEET_PROFILE.toml`), then the default.",
+        "`mailfleet config explain NAME` shows every place looked in.",
+        "",
+        "| name | default | what it is |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        if name == "smartlead_api_keys":
+            continue
+        default = field.get_default(call_default_factory=True)
+        shown = f"`{default}`" if default not in (None, "", {}) else ""
+        secret = " *Secret.*" if is_secret(name) else ""
+        lines.append(f"| `{name.upper()}` | {shown} | {field.description}{secret} |")
+    return "\n".join([*lines, ""])
+
+
+def command_line() -> str:
+    from cyclopts import App
+
+    lines = ["# Command line", NOTE, "```text", cli.overview().rstrip(), "```", ""]
+    app = cli.parser()
+    for name, _, told in cli.COMMANDS:
+        lines += [f"## mailfleet {name}", "", told, ""]
+        found = app[name]
+        subs = sorted(each for each in found if not each.startswith("-")) if isinstance(found, App) else []
+        for sub in subs:
+            command = found[sub]
+            lines += [f"### mailfleet {name} {sub}", "", *_body(command), ""]
+        if not subs:
+            lines += [*_body(found), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _body(command: object) -> list[str]:
+    from cyclopts import App
+
+    assert isinstance(command, App)
+    arguments = [each for each in command.assemble_argument_collection() if each.show]
+    summary = (command.help or "").strip().split("\n\n")[0].replace("\n", " ")
+    rows = [
+        f"| `{', '.join(each.names)}` | {(each.parameter.help or '').strip().replace(chr(10), ' ')} |"
+        for each in arguments
+    ]
+    return [summary, "", *(["| option | meaning |", "|---|---|", *rows] if rows else [])]
+
+
+def failures() -> str:
+    lines = [
+        "# Errors and exit codes",
+        NOTE,
+        "Every failure says what happened, why and what to do, and carries a code.",
+        "",
+        *(f"- {line.strip()}" for line in cli.EXIT_CODES),
+        "",
+        "| code | name | exit code | when |",
+        "|---|---|---|---|",
+    ]
+    kinds = [
+        each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.MailfleetError)
+    ]
+    for kind in sorted(kinds, key=lambda each: each.code):
+        told = (kind.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"| `{kind.code}` | {kind.__name__} | {kind.exit_code} | {told} |")
+    return "\n".join([*lines, ""])
+
+
+def write() -> None:
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text)
+
+
+if __name__ == "__main__":
+    write()
