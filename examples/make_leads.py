@@ -179,7 +179,7 @@ def plain(name: str) -> str:
 
 def lead_rows() -> tuple[list[Row], dict[str, list[int]], list[Row]]:
     """The rows, the row numbers of each fault as a spreadsheet counts (the header is row 1), the suppressions."""
-    maker = List(random.Random(SEED))
+    maker = List(random.Random(SEED))  # noqa: S311 - invented people, not secrets
     tagged: list[tuple[str, Row]] = []
     suppressions = [*_suppressed(maker, tagged)]
     for fault, plant in PLANTS.items():
