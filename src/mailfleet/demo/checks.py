@@ -43,7 +43,7 @@ class Case:
         timezone: str = "Australia/Sydney",
     ) -> None:
         self.rows = list(csv.DictReader(leads_file.read_text(encoding="utf-8-sig").splitlines()))
-        self.never = {_address(row) for row in csv.DictReader(suppressed_file.read_text("utf-8-sig").splitlines())}
+        self.never = {_first(row) for row in csv.DictReader(suppressed_file.read_text("utf-8-sig").splitlines())}
         self.claims, self.witness = claims, witness
         self.until, self.reaction, self.zone = until, reaction, ZoneInfo(timezone)
 
@@ -82,7 +82,7 @@ def leads_accounted(case: Case) -> Check:
 
 def no_suppressed_sent(case: Case) -> Check:
     """Nobody on a list is written to, from the moment it stands there plus the time a reaction may take."""
-    wrong = [f"{send.lead_email} was on the list" for send in case.campaign_mail if _to(send) in case.never]
+    wrong = [f"{send.lead_email} was on the list" for send in case.campaign_mail if _listed(case, _to(send))]
     for send in case.campaign_mail:
         since = case.claims.suppressed.get(_to(send))
         if since and since[0] != "import" and send.at > since[1] + case.reaction:
@@ -288,8 +288,15 @@ def _check(name: str, wrong: Sequence[str], told: str) -> Check:
     return Check(name=name, ok=not wrong, detail="; ".join(sorted(wrong)[:3]) + more if wrong else told)
 
 
-def _address(row: dict[str, str]) -> str:
-    return _norm(row.get("email") or next(iter(row.values())) or "")
+def _first(row: dict[str, str]) -> str:
+    return _norm(next(iter(row.values())) or "")
+
+
+def _listed(case: Case, email: str) -> bool:
+    """By address, or by a domain that is the address' own or above it."""
+    labels = email.partition("@")[2].split(".")
+    domains = {".".join(labels[at:]) for at in range(len(labels))}
+    return email in case.never or not domains.isdisjoint(case.never)
 
 
 def _to(send: Send) -> str:

@@ -12,16 +12,14 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from urllib.parse import quote
 
 import httpx2
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from mailfleet.errors import ConfigError, Unavailable
 from mailfleet.process import Child
+from mailfleet.store.embedded import LocalPostgres
 
 DATABASE = "prefect"
 _READY_WITHIN = 180.0
@@ -72,22 +70,19 @@ def server_environment(home: Path, database_url: str, port: int) -> dict[str, st
     }
 
 
-async def database_for(home: Path, admin_dsn: str | None) -> str:
-    """Prefect's own database: beside ours in the embedded server (`admin_dsn`), else a SQLite file.
+def database_url(home: Path, postgres: LocalPostgres | None) -> str:
+    """Prefect's own database: beside ours in the embedded server, else a SQLite file.
 
-    Postgres may only be used where `pg_trgm` can be created, which is known on the embedded server alone.
+    It needs `pg_trgm` and its own migrations, which are known to work on the embedded server alone.
     """
-    if admin_dsn is None:
+    if postgres is None:
         return f"sqlite+aiosqlite:///{home / 'prefect' / 'prefect.db'}"
-    async with await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True) as db:
-        known = await (await db.execute("select 1 from pg_database where datname = %s", [DATABASE])).fetchone()
-        if not known:
-            await db.execute(f"create database {DATABASE}")
-    return _asyncpg(conninfo_to_dict(admin_dsn))
+    postgres.ensure_database(DATABASE, extensions=("pg_trgm",))
+    return postgres.asyncpg_url(DATABASE)
 
 
 @contextlib.asynccontextmanager
-async def prefect_server(home: Path, *, admin_dsn: str | None = None, port: int = 0) -> AsyncGenerator[str]:
+async def prefect_server(home: Path, *, postgres: LocalPostgres | None = None, port: int = 0) -> AsyncGenerator[str]:
     """Runs a server for as long as the block lasts and yields its API URL. It dies with this process.
 
     Raises Unavailable with the end of its log when it does not become ready within three minutes, and ConfigError
@@ -96,7 +91,7 @@ async def prefect_server(home: Path, *, admin_dsn: str | None = None, port: int 
     (home / "prefect").mkdir(parents=True, exist_ok=True)
     chosen = free_port(port)
     url = f"http://127.0.0.1:{chosen}/api"
-    environment = server_environment(home, await database_for(home, admin_dsn), chosen)
+    environment = server_environment(home, database_url(home, postgres), chosen)
     log = home / "prefect" / "server.log"
     argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(chosen)]
     async with Child.running(argv, environment={**clean_environment(), **environment}, log=log) as child:
@@ -145,14 +140,3 @@ async def _ready(url: str, child: Child, log: Path) -> None:
 
 def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-600:].strip() if log.exists() else "nothing"
-
-
-def _asyncpg(parts: Mapping[str, object]) -> str:
-    user = quote(str(parts.get("user") or "postgres"), safe="")
-    secret = f":{quote(str(parts['password']), safe='')}" if parts.get("password") else ""
-    host, port = str(parts.get("host") or "localhost"), parts.get("port")
-    # A socket folder goes into the query: it cannot stand where a host name does.
-    where, query = ("", f"?host={quote(host, safe='')}") if host.startswith("/") else (f"{host}:{port or 5432}", "")
-    if query and port:
-        query += f"&port={port}"
-    return f"postgresql+asyncpg://{user}{secret}@{where}/{DATABASE}{query}"
