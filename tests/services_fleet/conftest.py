@@ -23,6 +23,7 @@ from mailfleet.policy.model import default_policy
 from mailfleet.services import clients, personas
 from mailfleet.services.context import Fleet
 from mailfleet.store.clients import NewPersona
+from mailfleet.store.secrets import Kek, Vault
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DOMAIN = "brightwater-mailfleet-demo.com"
@@ -296,13 +297,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def world(database: Any, vault: Any) -> World:
+async def world(database: Any) -> World:
     dns, clock = MemoryDns(), FixedClock(START)
     fleet = Fleet(
         db=database,
         clock=clock,
         policy=default_policy(),
-        vault=vault,
+        vault=Vault(Kek(bytes(32))),
         platforms={"smartlead": MemoryPlatform()},  # type: ignore[dict-item]
         dns_hosts={"cloudflare": dns},
         mailbox_hosts={"custom_smtp": MemoryHost()},
