@@ -493,7 +493,9 @@ class Policy(Section, frozen=True):
     @property
     def version(self) -> str:
         """Twelve hexadecimal digits over every figure; stored with each decision."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+        # Read back first: 85 and 85.0 are one figure.
+        evened = msgspec.convert(msgspec.to_builtins(self), Policy)
+        return hashlib.sha256(msgspec.json.encode(evened, order="sorted")).hexdigest()[:12]
 
 
 def default_policy() -> Policy:
