@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import re
 
 from mailparser_reply import EmailReplyParser
@@ -68,13 +69,22 @@ DISCLAIMER = re.compile(
 
 def strip(text: str, sent_text: str = "") -> str:
     """The person's own words. `sent_text` is our stored mail, subtracted line by line wherever it comes back."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")[:LONGEST].split("\n")
+    lines = _plain(text).replace("\r\n", "\n").replace("\r", "\n")[:LONGEST].split("\n")
     cut = _above_quote(lines)
     if len(cut) == len(lines) and len(lines) > 6 and re.search(r"\S+@\S+", text):
         cut = _by_library("\n".join(lines)).split("\n")
     ours = _known(sent_text)
     kept = [line for line in cut if not line.lstrip().startswith(">") and _bare(line) not in ours]
     return "\n".join(_without_signature(kept)).strip()
+
+
+def _plain(text: str) -> str:
+    """The text of an HTML body, quotes left out; anything else as it is."""
+    if not re.search(r"</?(?:html|body|div|p|br|span|blockquote)\b[^>]*>", text, re.IGNORECASE):
+        return text
+    bare = re.sub(r"<(blockquote|style|script|head)\b.*?(?:</\1\s*>|$)", "", text, flags=re.IGNORECASE | re.DOTALL)
+    bare = re.sub(r"<br\s*/?>|</(?:p|div|li|tr|h\d)\s*>", "\n", bare, flags=re.IGNORECASE)
+    return html.unescape(re.sub(r"<[^>\n]*>", "", bare)).replace("\xa0", " ")
 
 
 def _above_quote(lines: list[str]) -> list[str]:

@@ -27,7 +27,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 def range_of(limits: SendLimits, day: int) -> WarmupRange:
     """The row of the ramp that holds `day` (1 = the first day of warm-up); before it, the first row."""
     rows = limits.warmup.ranges()
-    return next((row for row in reversed(rows) if day >= row.from_day), rows[0])
+    return next((row for row in rows if row.from_day <= day and (not row.until_day or day < row.until_day)), rows[0])
 
 
 def planned(limits: SendLimits, day: int) -> int:
