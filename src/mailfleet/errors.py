@@ -18,6 +18,7 @@ MailfleetError(code, what happened, hint, context)
 │  ├─ NeedsApproval  StalePlan  Suppressed  OverLimit
 ├─ Unknown                  the object named does not exist
 ├─ Busy                     another run holds the object
+├─ ProcessFailed            a program we started did not do its part
 └─ Interrupted              stopped by a person or a signal
 """
 
@@ -226,6 +227,12 @@ class Busy(MailfleetError):
 
     code = "N501"
     exit_code = 5
+
+
+class ProcessFailed(MailfleetError):
+    """A program we started ended, or did not become ready; the end of its log is told."""
+
+    code = "N503"
 
 
 class Interrupted(MailfleetError):

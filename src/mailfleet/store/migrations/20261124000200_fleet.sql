@@ -1,0 +1,1 @@
+../../../../supabase/migrations/20261124000200_fleet.sql

@@ -1,0 +1,1 @@
+../../../../supabase/migrations/20261124000900_row_level_security.sql
