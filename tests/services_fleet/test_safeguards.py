@@ -198,6 +198,20 @@ async def test_bounces_about_us_are_not_the_mailboxes(sending: Any) -> None:
     assert not (await safeguards.check_auto_pause_conditions(sending.fleet, ADDRESS))["should_pause"]
 
 
+async def test_a_soft_bounce_counts_only_once_its_lead_is_given_up(sending: Any) -> None:
+    await sending.do(
+        """insert into mailfleet.leads (id, client_id, email, email_norm, domain, created_at, updated_at)
+           overriding system value values (1, %s, 'a@b.de', 'a@b.de', 'b.de', now(), now())""",
+        sending.client,
+    )
+    await happened(sending, "sent", 20)
+    await happened(sending, "bounced", 3, **{"class": "soft"})
+    async with sending.fleet.db.connection() as db:
+        assert (await safeguards.health(sending.fleet, db, await the_mailbox(sending))).bounced_24h == 0
+        await sending.do("update mailfleet.leads set soft_bounces = 3")
+        assert (await safeguards.health(sending.fleet, db, await the_mailbox(sending))).bounced_24h == 1
+
+
 async def test_a_small_sample_pauses_nothing(sending: Any) -> None:
     await happened(sending, "sent", 5)
     await happened(sending, "bounced", 3)

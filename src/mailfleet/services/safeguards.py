@@ -18,7 +18,7 @@ from mailfleet.services.days import local_day
 from mailfleet.store import mailboxes as rows
 from mailfleet.store.database import Connection
 from mailfleet.store.holds import Scope
-from mailfleet.store.mailboxes import Mailbox
+from mailfleet.store.mailboxes import Counts, Mailbox
 
 BAND_WINDOW = timedelta(days=7)
 
@@ -37,8 +37,8 @@ async def check_auto_pause_conditions(fleet: Fleet, mailbox_id: str | UUID) -> V
 async def health(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Health:
     """What is known of a mailbox over the policy's windows; a heat too old to trust is unknown, not low (I10)."""
     now, rule = fleet.clock.now(), fleet.policy.auto_pause
-    day = await rows.counts(db, mailbox.id, since=now - timedelta(hours=rule.bounce_window_hours), until=now)
-    week = await rows.counts(db, mailbox.id, since=now - timedelta(days=rule.spam_window_days), until=now)
+    day = await _counts(fleet, db, mailbox.id, timedelta(hours=rule.bounce_window_hours))
+    week = await _counts(fleet, db, mailbox.id, timedelta(days=rule.spam_window_days))
     stale = now - timedelta(hours=fleet.policy.lifecycle.stale_hours)
     read = await rows.readings(db, mailbox.id, since=local_day(stale, mailbox.timezone), platform=fleet.platform().name)
     fresh = [each for each in read if each.taken_at >= stale]
@@ -77,9 +77,8 @@ async def enforce(fleet: Fleet, mailbox: Mailbox) -> Verdict:
 
 async def apply_bands(fleet: Fleet, mailbox: Mailbox) -> bounce_bands.Reading:
     """The mailbox's bounce band over seven days and what it asks for; the limit follows it down and up again (S1)."""
-    now = fleet.clock.now()
     async with fleet.db.connection() as db:
-        counts = await rows.counts(db, mailbox.id, since=now - BAND_WINDOW, until=now)
+        counts = await _counts(fleet, db, mailbox.id, BAND_WINDOW)
     reading = bounce_bands.read(fleet.policy, counts.sent, counts.bounced)
     watch = "increase_monitoring_frequency" in reading.actions
     minutes = fleet.policy.bounce_actions.watch_minutes if watch else 15
@@ -97,7 +96,7 @@ async def check_complaints(fleet: Fleet, scope: Scope, scope_id: str, mailbox_id
     sent = complained = 0
     async with fleet.db.connection() as db:
         for id in mailbox_ids:
-            counts = await rows.counts(db, id, since=now - timedelta(days=rule.window_days), until=now)
+            counts = await _counts(fleet, db, id, timedelta(days=rule.window_days))
             sent, complained = sent + counts.sent, complained + counts.complained
     reading = complaints.read(rule, sent, complained)
     if reading.action == "none":
@@ -113,6 +112,12 @@ async def check_complaints(fleet: Fleet, scope: Scope, scope_id: str, mailbox_id
         body=reading.reason,
     )
     return reading.action
+
+
+async def _counts(fleet: Fleet, db: Connection, id: UUID, span: timedelta) -> Counts:
+    now = fleet.clock.now()
+    soft = fleet.policy.soft_bounce.max_retries
+    return await rows.counts(db, id, since=now - span, until=now, soft_limit=soft)
 
 
 async def watch(fleet: Fleet) -> dict[str, Any]:

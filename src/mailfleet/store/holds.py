@@ -153,8 +153,8 @@ async def release(db: Connection, id: UUID, *, by: str, at: datetime) -> bool:
 
 
 async def campaigns_under(db: Connection, scope: Scope, scope_id: str) -> Sequence[CampaignAt]:
-    """Campaigns that may be sending under this scope, archived and finished ones aside. A domain's are those that
-    use one of its mailboxes."""
+    """Campaigns that may be sending under this scope, archived and finished ones aside; a mailbox or a domain has none
+    of its own and is stopped by its mailboxes."""
     return await rows(
         db,
         CampaignAt,

@@ -290,23 +290,29 @@ async def budget(db: Connection, mailbox_id: UUID, day: date) -> Budget | None:
     )
 
 
-async def counts(db: Connection, mailbox_id: UUID, *, since: datetime, until: datetime) -> Counts:
-    """From the events themselves, so that a window need not be whole days. About-us bounces are not the sender's."""
+async def counts(db: Connection, mailbox_id: UUID, *, since: datetime, until: datetime, soft_limit: int = 3) -> Counts:
+    """From the events themselves, so that a window need not be whole days.
+
+    A bounce about us is not the address's fault and does not count; a soft one counts once its lead has had
+    `soft_limit` of them (S9).
+    """
     found = await row(
         db,
         Counts,
         """select count(*) filter (where kind = 'sent')::int as sent,
-                  count(*) filter (where kind = 'bounced'
-                      and coalesce(detail->>'class', 'hard') not in ('block', 'account', 'auto_reply', 'other')
-                  )::int as bounced,
+                  (count(*) filter (where kind = 'bounced' and class in ('hard', 'complaint'))
+                   + count(distinct e.lead_id) filter (
+                       where kind = 'bounced' and class = 'soft' and l.soft_bounces >= %(soft)s))::int as bounced,
                   count(*) filter (where kind = 'complained')::int as complained,
-                  count(distinct (lead_id, step)) filter (where kind = 'opened')::int as opened,
-                  count(distinct lead_id) filter (where kind = 'replied')::int as replied
-           from mailfleet.events
-           where mailbox_id = %(id)s
-             and kind in ('sent', 'bounced', 'complained', 'opened', 'replied')
-             and id >= mailfleet.uuid_floor(%(since)s) and id < mailfleet.uuid_floor(%(until)s)""",
-        {"id": mailbox_id, "since": since, "until": until},
+                  count(distinct (e.lead_id, step)) filter (where kind = 'opened')::int as opened,
+                  count(distinct e.lead_id) filter (where kind = 'replied')::int as replied
+           from (select kind, lead_id, step, coalesce(detail->>'class', 'hard') as class
+                 from mailfleet.events
+                 where mailbox_id = %(id)s
+                   and kind in ('sent', 'bounced', 'complained', 'opened', 'replied')
+                   and id >= mailfleet.uuid_floor(%(since)s) and id < mailfleet.uuid_floor(%(until)s)) e
+           left join mailfleet.leads l on class = 'soft' and l.id = e.lead_id""",
+        {"id": mailbox_id, "since": since, "until": until, "soft": soft_limit},
     )
     return found or Counts()
 
