@@ -1,4 +1,4 @@
-"""The authoritative and resolving servers, asked over real sockets (dns-mail 4.3, RFC 1034, 2308, 6891)."""
+"""The authoritative and resolving servers, asked over real sockets (RFC 1034, 2308, 4592, 6891, 7208)."""
 
 import asyncio
 import socket
@@ -68,8 +68,9 @@ async def test_the_parent_refers_to_the_registrar_and_later_to_the_assigned_pair
     later(PARENT)
     after = await names.ask("parent", DOMAIN, "NS")
 
-    assert [str(item) for item in before.authority[0]] == ["dns1.registrar-servers.com.", "dns2.registrar-servers.com."]
-    assert meanwhile.authority == before.authority
+    default = {"dns1.registrar-servers.com.", "dns2.registrar-servers.com."}
+    assert {str(item) for item in before.authority[0]} == default
+    assert {str(item) for item in meanwhile.authority[0]} == default
     assert sorted(str(item) for item in after.authority[0]) == [f"{server}." for server in zone["name_servers"]]
     assert not after.answer
     assert not after.flags & (dns.flags.AA | dns.flags.RA)

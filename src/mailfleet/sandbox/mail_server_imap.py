@@ -167,9 +167,7 @@ class Connection:
 
 
 def _words(line: str) -> list[str]:
-    return [
-        re.sub(r"\\(.)", r"\1", match[1]) if match[0].startswith('"') else match[2] for match in _TOKEN.finditer(line)
-    ]
+    return [match[2] or re.sub(r"\\(.)", r"\1", match[1] or "") for match in _TOKEN.finditer(line)]
 
 
 def _mailbox(arguments: list[str]) -> str | None:
