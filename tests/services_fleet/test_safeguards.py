@@ -259,6 +259,31 @@ async def test_one_complaint_is_looked_at_and_many_pause_the_clients_campaigns(s
     assert sending.platform.campaigns_["c1"] == "paused"
 
 
+# vendors
+
+
+async def calls(world: Any, status: str, count: int) -> None:
+    await world.do(
+        """insert into mailfleet.vendor_calls (minute, vendor, operation, status, calls)
+           values ('2026-11-24 02:10Z', 'smartlead', 'read', %s, %s)""",
+        status, count,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "count", "severity"),
+    [("503", 5, None), ("503", 6, "warning"), ("TimedOut", 6, "warning"), ("429", 6, "warning"), ("401", 1, "critical"),
+     ("404", 99, None)],
+)  # fmt: skip
+async def test_vendor_trouble_is_told_once_an_hour(world: Any, status: str, count: int, severity: str | None) -> None:
+    await calls(world, "200", 100)
+    await calls(world, status, count)
+    await monitor(world)
+    await monitor(world)
+    told = await world.ask("select severity from mailfleet.alerts where kind = 'vendor_health'")
+    assert told == ([(severity,)] if severity else [])
+
+
 # credentials and purchases
 
 

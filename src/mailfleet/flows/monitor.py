@@ -17,12 +17,20 @@ INTERVAL = timedelta(minutes=15)
     tags=["tier:realtime", "mailfleet"],
 )
 async def mailfleet_monitor_flow() -> dict[str, Any]:
-    """`{checked, paused, throttled, complaints, confirmed, delivered}` of one round (S1, S8, S12b)."""
+    """`{checked, paused, throttled, complaints, vendors, confirmed, delivered}` of one round (S1, S8, S12b)."""
     return await run(
         "mailfleet_monitor",
         key="monitor",
         parameters={},
         work=safeguards.watch,
-        skipped={"checked": 0, "paused": [], "throttled": [], "complaints": {}, "confirmed": 0, "delivered": 0},
+        skipped={
+            "checked": 0,
+            "paused": [],
+            "throttled": [],
+            "complaints": {},
+            "vendors": {},
+            "confirmed": 0,
+            "delivered": 0,
+        },
         max_lag=INTERVAL,
     )

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from mailfleet.rules import autopause, bounce_bands, complaints
 from mailfleet.rules.autopause import Health, Verdict
-from mailfleet.services import alerts, holds, mailboxes
+from mailfleet.services import alerts, holds, mailboxes, vendor_health
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import local_day
 from mailfleet.store import mailboxes as rows
@@ -121,7 +121,8 @@ async def _counts(fleet: Fleet, db: Connection, id: UUID, span: timedelta) -> Co
 
 
 async def watch(fleet: Fleet) -> dict[str, Any]:
-    """One round over everything that sends: `{checked, paused, throttled, complaints, confirmed, delivered}`.
+    """One round over everything that sends: `{checked, paused, throttled, complaints, vendors, confirmed,
+    delivered}`.
 
     Ends by trying again what no read has confirmed and by sending the notices that are due.
     """
@@ -147,6 +148,7 @@ async def watch(fleet: Fleet) -> dict[str, Any]:
         "paused": paused,
         "throttled": throttled,
         "complaints": found,
+        "vendors": await vendor_health.check(fleet),
         "confirmed": await holds.enforce_unconfirmed(fleet),
         "delivered": await alerts.deliver_due(fleet),
     }
