@@ -243,6 +243,10 @@ def _nearest(place: Place, name: str) -> str:
     return f"has {', '.join(near)}" if near else "nothing of that kind"
 
 
+def _is_setting(name: str) -> bool:
+    return name in Settings.model_fields or name.startswith(PER_CLIENT)
+
+
 def _known() -> set[str]:
     return set(Settings.model_fields)
 
@@ -300,10 +304,11 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The settings as environment variables for a child process, over this process' own environment."""
+    """The settings as environment variables for a child process: this process' own, less every setting, plus these."""
+    rest = {name: value for name, value in os.environ.items() if not _is_setting(name.lower())}
     own = {name.upper(): text for name in Settings.model_fields if (text := _exported(settings, name))}
     keys = {f"{PER_CLIENT}{slug}".upper(): key.get_secret_value() for slug, key in settings.smartlead_api_keys.items()}
-    return {**os.environ, **own, **keys}
+    return {**rest, **own, **keys}
 
 
 def _exported(settings: Settings, name: str) -> str:

@@ -11,7 +11,8 @@ from mailfleet.store.database import Connection, dicts, rows, tuples
 _LEADS = """
 select l.import_row as "row", l.email_norm as email, l.status, l.email_status,
        o.pushed_at is not null as pushed,
-       (select x.rule from mailfleet.lead_exclusions x where x.lead_id = l.id order by x.at desc limit 1) as excluded_by,
+       (select x.rule from mailfleet.lead_exclusions x where x.lead_id = l.id order by x.at desc limit 1)
+           as excluded_by,
        coalesce(o.state in ('stopped', 'completed'), false) as stopped
 from mailfleet.leads l left join mailfleet.lead_ownership o on o.lead_id = l.id
 order by l.import_row
@@ -23,11 +24,10 @@ order by e.id
 """
 _ALERTS = """
 select a.fact_key, a.kind, a.severity, a.title, a.context ->> 'email' as email,
-       (select count(*) from mailfleet.deliveries d where d.alert_id = a.id and d.channel = 'slack' and d.state = 'sent')
-           as slack,
-       (select count(*) from mailfleet.deliveries d where d.alert_id = a.id and d.channel = 'sms' and d.state = 'sent')
-           as sms
-from mailfleet.alerts a order by a.created_at, a.fact_key
+       count(d.*) filter (where d.channel = 'slack' and d.state = 'sent') as slack,
+       count(d.*) filter (where d.channel = 'sms' and d.state = 'sent') as sms
+from mailfleet.alerts a left join mailfleet.deliveries d on d.alert_id = a.id
+group by a.id order by a.created_at, a.fact_key
 """
 _PRODUCTION = """
 select m.address, min(t.at) from mailfleet.mailboxes m

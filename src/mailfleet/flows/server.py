@@ -6,19 +6,15 @@ survive a restart, analytics and the UI that calls home are off.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import socket
 import sys
-import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx2
 
-from mailfleet.errors import ConfigError, Unavailable
-from mailfleet.process import Child
+from mailfleet.process import Child, free_port
 from mailfleet.store.embedded import LocalPostgres
 
 DATABASE = "prefect"
@@ -85,7 +81,7 @@ def database_url(home: Path, postgres: LocalPostgres | None) -> str:
 async def prefect_server(home: Path, *, postgres: LocalPostgres | None = None, port: int = 0) -> AsyncGenerator[str]:
     """Runs a server for as long as the block lasts and yields its API URL. It dies with this process.
 
-    Raises Unavailable with the end of its log when it does not become ready within three minutes, and ConfigError
+    Raises ProcessFailed with the end of its log when it does not become ready within three minutes, and ConfigError
     when the port is taken.
     """
     (home / "prefect").mkdir(parents=True, exist_ok=True)
@@ -94,8 +90,9 @@ async def prefect_server(home: Path, *, postgres: LocalPostgres | None = None, p
     environment = server_environment(home, database_url(home, postgres), chosen)
     log = home / "prefect" / "server.log"
     argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(chosen)]
-    async with Child.running(argv, environment={**clean_environment(), **environment}, log=log) as child:
-        await _ready(url, child, log)
+    whole = {**clean_environment(), **environment}
+    async with Child.running(argv, environment=whole, log=log, name="the Prefect server") as child:
+        await child.answers(f"{url}/health", within=_READY_WITHIN)
         yield url
 
 
@@ -104,39 +101,9 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
 
-def free_port(wanted: int = 0) -> int:
-    """`wanted` when it is free, any free one for 0. Raises ConfigError when it is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError as error:
-            raise ConfigError(
-                f"Port {wanted} is in use.", hint="Stop what uses it, or choose another (0 = any free one)."
-            ) from error
-        return int(probe.getsockname()[1])
-
-
 async def healthy(api_url: str) -> bool:
     try:
         async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
             return (await client.get(f"{api_url}/health")).status_code == 200
     except httpx2.HTTPError:
         return False
-
-
-async def _ready(url: str, child: Child, log: Path) -> None:
-    end = time.monotonic() + _READY_WITHIN
-    while not await healthy(url):
-        if not child.alive or time.monotonic() > end:
-            raise Unavailable(
-                f"The Prefect server did not become ready. Its log ends: {_tail(log)}",
-                vendor="prefect",
-                operation="start",
-                hint=f"The whole log is in {log}.",
-            )
-        await asyncio.sleep(0.1)
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-600:].strip() if log.exists() else "nothing"
