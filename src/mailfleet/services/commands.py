@@ -1,0 +1,158 @@
+"""What follows at a platform from a committed decision: written as commands into the outbox with the decision itself,
+done by the worker, and read back where the platform can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from mailfleet.errors import Conflict, Invalid, NotFound
+from mailfleet.platforms.port import SendingPlatform
+from mailfleet.services.context import Fleet
+from mailfleet.store import leads, outbox, ownership, watermarks
+from mailfleet.store.database import Connection
+from mailfleet.store.ownership import Owned
+
+STOP, BLOCK, PAUSE, RESUME, UNSUBSCRIBE = "lead.stop", "lead.block", "lead.pause", "lead.resume", "lead.unsubscribe"
+_ENDED = ("stopped", "completed", "blocked", "paused")
+"""States at a platform in which a lead gets no further step."""
+
+
+async def stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, reason: str, late: str = "") -> Sequence[int]:
+    """Ends the sequence of these leads and orders it at their platforms; returns those it ended for."""
+    if not ids:
+        return ()
+    now = fleet.clock.now()
+    stopped = await ownership.stop(db, ids, reason=reason, at=now)
+    await order_stop(fleet, db, stopped, late=late)
+    return stopped
+
+
+async def order_stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, late: str = "") -> None:
+    """`late` tells a second order of the same stop from the first: the platform got the lead after it."""
+    for owned in await ownership.get_many(db, ids):
+        await outbox.put(
+            db, STOP, {"lead_id": owned.lead_id, "epoch": owned.epoch}, now=fleet.clock.now(),
+            dedupe_key=f"{STOP}:{owned.lead_id}:{owned.epoch}{late and ':' + late}",
+        )  # fmt: skip
+
+
+async def block(fleet: Fleet, db: Connection, keys: Sequence[str]) -> None:
+    """Every platform's own block list is told as well."""
+    for name, platform in fleet.platforms.items():
+        if platform.capabilities.block_list:
+            for key in keys:
+                await outbox.put(
+                    db, BLOCK, {"platform": name, "key": key}, now=fleet.clock.now(), dedupe_key=f"{BLOCK}:{name}:{key}"
+                )
+
+
+async def pause_until(fleet: Fleet, db: Connection, lead_id: int, until: datetime, *, fact: str) -> bool:
+    """Pauses a lead at its platform and orders its return; False when its sequence is over already.
+
+    `fact` names what caused it, so that it happens once.
+    """
+    now = fleet.clock.now()
+    if not await ownership.move(db, lead_id, of=("active", "paused"), to="paused", at=now):
+        return False
+    payload: Mapping[str, object] = {"lead_id": lead_id, "fact": fact}
+    await outbox.put(db, PAUSE, payload, now=now, dedupe_key=f"{PAUSE}:{lead_id}:{fact}")
+    await outbox.put(db, RESUME, payload, now=now, run_at=until, dedupe_key=f"{RESUME}:{lead_id}:{fact}")
+    return True
+
+
+async def unsubscribe(fleet: Fleet, db: Connection, lead_id: int) -> None:
+    await outbox.put(
+        db, UNSUBSCRIBE, {"lead_id": lead_id}, now=fleet.clock.now(), dedupe_key=f"{UNSUBSCRIBE}:{lead_id}"
+    )
+
+
+async def do_stops(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> int:
+    """Stops the leads at their platforms and reads them back; returns how many are seen as stopped for the first time.
+
+    Raises what the platform raises: the caller tries the whole group again, which is harmless.
+    """
+    async with fleet.db.connection() as db:
+        owned = await ownership.get_many(db, [int(each["lead_id"]) for each in payloads])
+    wanted = [each for each in owned if each.state == "stopped"]
+    confirmed = 0
+    for key in dict.fromkeys((each.platform, each.campaign_ref) for each in wanted):
+        group = [each for each in wanted if (each.platform, each.campaign_ref) == key]
+        confirmed += await _stop_group(fleet, fleet.platform(key[0]), key[1], group)
+    return confirmed
+
+
+async def _stop_group(fleet: Fleet, platform: SendingPlatform, campaign_ref: str | None, group: Sequence[Owned]) -> int:
+    ended = group if campaign_ref is None else await _stopped_at(platform, campaign_ref, group)
+    async with fleet.db.transaction() as db:
+        now = fleet.clock.now()
+        count = await ownership.confirm_stopped(db, [each.lead_id for each in ended], now)
+        await watermarks.tally(db, {(group[0].campaign_id, "sequence_exits"): count}, now)
+    return count
+
+
+async def _stopped_at(platform: SendingPlatform, campaign_ref: str, group: Sequence[Owned]) -> Sequence[Owned]:
+    refs = {each.lead_id: each.ref or await _ref(platform, each) for each in group}
+    for each in group:
+        if ref := refs[each.lead_id]:
+            try:
+                await platform.stop_lead(campaign_ref, ref)
+            except (NotFound, Conflict, Invalid):
+                # Gone, or in a state that needs no stopping: the reading below tells.
+                continue
+    states = {seen.ref: seen.state async for seen in platform.leads(campaign_ref)} if any(refs.values()) else {}
+    return [each for each in group if _is_over(refs[each.lead_id], states)]
+
+
+def _is_over(ref: str | None, states: Mapping[str, str]) -> bool:
+    return ref is None or states.get(ref, "stopped") in _ENDED
+
+
+async def _ref(platform: SendingPlatform, owned: Owned) -> str | None:
+    found = await platform.find_lead(owned.email_norm)
+    return found[0] if found else None
+
+
+async def do_blocks(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> None:
+    for name in dict.fromkeys(str(each["platform"]) for each in payloads):
+        await fleet.platform(name).block([str(each["key"]) for each in payloads if each["platform"] == name])
+
+
+async def do_pause(fleet: Fleet, payload: Mapping[str, Any]) -> None:
+    async with fleet.db.connection() as db:
+        owned = await ownership.get(db, int(payload["lead_id"]))
+    if owned and owned.state == "paused" and owned.ref and owned.campaign_ref:
+        await fleet.platform(owned.platform).pause_lead(owned.campaign_ref, owned.ref)
+
+
+async def do_resume(fleet: Fleet, payload: Mapping[str, Any]) -> None:
+    """Goes on only if the lead still waits and its day has come: a later reply, suppression or absence wins."""
+    lead_id = int(payload["lead_id"])
+    now = fleet.clock.now()
+    async with fleet.db.connection() as db:
+        owned = await ownership.get(db, lead_id)
+        lead = await leads.get(db, lead_id)
+    if owned is None or lead is None or owned.state != "paused" or lead.status not in ("paused_ooo", "held"):
+        return
+    if lead.resume_at is not None and lead.resume_at > now:
+        return
+    if owned.ref and owned.campaign_ref:
+        await fleet.platform(owned.platform).resume_lead(owned.campaign_ref, owned.ref)
+    async with fleet.db.transaction() as db:
+        if await ownership.move(db, lead_id, of=("paused",), to="active", at=now):
+            await leads.set_status(db, [lead_id], "in_sequence", at=now)
+            await watermarks.tally(db, {(owned.campaign_id, "resumed"): 1}, now)
+        else:
+            # Stopped while the call was under way: the platform may have done the two in the other order.
+            await order_stop(fleet, db, [lead_id], late="resume")
+
+
+async def do_unsubscribe(fleet: Fleet, payload: Mapping[str, Any]) -> None:
+    async with fleet.db.connection() as db:
+        owned = await ownership.get(db, int(payload["lead_id"]))
+    if owned and owned.ref:
+        try:
+            await fleet.platform(owned.platform).unsubscribe_lead(owned.ref)
+        except NotFound:
+            return

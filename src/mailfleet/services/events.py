@@ -1,0 +1,168 @@
+"""Inbox → events, sums, the lead's state and the commands that follow: one transaction, each fact once (I4)."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from mailfleet.platforms.port import PlatformEvent
+from mailfleet.services import facts, outcomes, replies
+from mailfleet.services.context import Fleet
+from mailfleet.services.facts import Fact, Understood
+from mailfleet.store import events, inbox, watermarks
+from mailfleet.store.database import Connection, PsycopgError
+from mailfleet.store.inbox import Received
+
+ATTEMPTS = 5
+BATCH = 1000
+_TALLY = {"replied": "replies_processed", "bounced": "bounces_processed", "unsubscribed": "unsubscribes_processed",
+          "complained": "complaints_processed"}  # fmt: skip
+log = structlog.get_logger(__name__)
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """`events` are new facts; `duplicates` were known; `stopped` and `suppressed` are leads."""
+
+    rows: int = 0
+    events: int = 0
+    duplicates: int = 0
+    unknown: int = 0
+    failed: int = 0
+    kinds: Mapping[str, int] = {}
+    stopped: tuple[int, ...] = ()
+    suppressed: tuple[int, ...] = ()
+
+    def __add__(self, other: Applied) -> Applied:
+        return Applied(
+            rows=self.rows + other.rows,
+            events=self.events + other.events,
+            duplicates=self.duplicates + other.duplicates,
+            unknown=self.unknown + other.unknown,
+            failed=self.failed + other.failed,
+            kinds=dict(Counter(self.kinds) + Counter(other.kinds)),
+            stopped=self.stopped + other.stopped,
+            suppressed=self.suppressed + other.suppressed,
+        )
+
+
+async def apply(fleet: Fleet, ids: Sequence[UUID] = (), *, limit: int = BATCH) -> Applied:
+    """Applies these inbox rows, or the next `limit` new ones, in the order of their events.
+
+    A row that cannot be applied fails alone and is dead after five attempts; it stays to be shown and replayed.
+    """
+    try:
+        async with fleet.db.transaction() as db:
+            return await _apply(fleet, db, await inbox.take(db, ids=ids, limit=limit))
+    except (PsycopgError, ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError) as error:
+        log.warning("a batch of events is applied one by one", error=type(error).__name__)
+    return await _one_by_one(fleet, ids, limit)
+
+
+async def apply_all(fleet: Fleet) -> Applied:
+    """Until nothing new is left."""
+    total = Applied()
+    while (done := await apply(fleet)).rows:
+        total += done
+    return total
+
+
+async def report(fleet: Fleet, platform: str, event: PlatformEvent, *, source: str = "operator") -> UUID:
+    """An event that a person or the second source tells: into the inbox like any other, applied like any other."""
+    return (await enqueue(fleet, platform, [event], source=source))[0]
+
+
+async def enqueue(fleet: Fleet, platform: str, told: Sequence[PlatformEvent], *, source: str) -> Sequence[UUID]:
+    """Rows of our own for the inbox; their ids, new or not."""
+    now = fleet.clock.now()
+    items = [
+        {
+            "id": events.event_id(platform, f"{source}:{event.dedupe_key}", event.at),
+            "platform": platform,
+            "received_at": now,
+            "headers": {"source": source},
+            "body": msgspec.to_builtins(event),
+        }
+        for event in told
+    ]
+    async with fleet.db.transaction() as db:
+        await inbox.put(db, items)
+    return [uuid.UUID(str(item["id"])) for item in items]
+
+
+async def _apply(fleet: Fleet, db: Connection, received: Sequence[Received]) -> Applied:
+    if not received:
+        return Applied()
+    understood = await facts.understand(fleet, db, received)
+    told = {fact.event.id: fact for _, fact in understood.facts}
+    await events.lock_leads(db, sorted({f.event.lead_id for f in told.values() if f.event.lead_id is not None}))
+    new_ids = await events.add(db, [fact.event for fact in told.values()])
+    new = sorted((fact for id, fact in told.items() if id in new_ids), key=lambda fact: fact.event.id)
+    now = fleet.clock.now()
+    await events.add_rollups(db, facts.rollups(new))
+    await events.advance_leads(db, facts.deliveries(new), now)
+    stopped, suppressed = await _consequences(fleet, db, new)
+    await inbox.settle(db, _states(understood), now)
+    await watermarks.tally(db, _tallies(new), now)
+    return Applied(
+        rows=len(received),
+        events=len(new),
+        duplicates=len(understood.facts) - len(new),
+        unknown=len(understood.unknown),
+        kinds=Counter(fact.kind for fact in new),
+        stopped=stopped,
+        suppressed=suppressed,
+    )
+
+
+async def _consequences(fleet: Fleet, db: Connection, new: Sequence[Fact]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    stopped: list[int] = []
+    suppressed: list[int] = []
+    for fact in new:
+        if fact.kind == "replied":
+            done = await replies.handle(fleet, db, fact)
+        elif fact.kind in outcomes.HANDLERS:
+            done = await outcomes.HANDLERS[fact.kind](fleet, db, fact)
+        else:
+            continue
+        stopped.extend(done.stopped)
+        suppressed.extend(done.suppressed)
+    return tuple(stopped), tuple(suppressed)
+
+
+def _states(understood: Understood) -> dict[UUID, inbox.State]:
+    states: dict[UUID, inbox.State] = dict.fromkeys(understood.unknown, "unknown")
+    for id, fact in understood.facts:
+        # An event of nothing of ours is kept and counted, but changes nothing.
+        states[id] = (
+            "ignored" if fact.event.campaign_id is fact.event.mailbox_id is fact.event.lead_id is None else "applied"
+        )
+    return states
+
+
+def _tallies(new: Sequence[Fact]) -> dict[tuple[UUID | None, str], int]:
+    counted: Counter[tuple[UUID | None, str]] = Counter()
+    for fact in new:
+        counted[(fact.event.campaign_id, "pulled_events")] += 1
+        if fact.kind in _TALLY:
+            counted[(fact.event.campaign_id, _TALLY[fact.kind])] += 1
+    return dict(counted)
+
+
+async def _one_by_one(fleet: Fleet, ids: Sequence[UUID], limit: int) -> Applied:
+    async with fleet.db.connection() as db:
+        waiting = [each.id for each in await inbox.take(db, ids=ids, limit=limit)]
+    total = Applied()
+    for id in waiting:
+        try:
+            async with fleet.db.transaction() as db:
+                total += await _apply(fleet, db, await inbox.take(db, ids=[id]))
+        except (PsycopgError, ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError) as error:
+            async with fleet.db.connection() as db:
+                await inbox.failed(db, id, error=f"{type(error).__name__}: {error}", most=ATTEMPTS)
+            total += Applied(rows=1, failed=1)
+    return total

@@ -1,0 +1,325 @@
+"""Leads out, each exactly once: claim, platform, what became of each. An unknown outcome is read, never repeated."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from mailfleet.errors import Ambiguous, Busy, NotAllowed, VendorError
+from mailfleet.platforms.port import AddedLeads, NewLead, SendingPlatform
+from mailfleet.rules import campaigns as campaign_rules
+from mailfleet.rules.campaigns import CampaignConfig
+from mailfleet.services import alerts, commands, dedup, suppression
+from mailfleet.services.context import Fleet
+from mailfleet.store import campaigns, contacts, holds, leads, links, ownership, watermarks
+from mailfleet.store.campaigns import Campaign
+from mailfleet.store.database import Connection
+from mailfleet.store.leads import Lead
+from mailfleet.store.ownership import Batch, Owned
+from mailfleet.store.suppressions import Reason
+
+
+class Pushed(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the leads of one call. `by_rule` says why those refused were."""
+
+    added: int = 0
+    refused: int = 0
+    later: int = 0
+    unsettled: int = 0
+    by_rule: Mapping[str, int] = {}
+
+    def __add__(self, other: Pushed) -> Pushed:
+        rules = {**self.by_rule}
+        for rule, n in other.by_rule.items():
+            rules[rule] = rules.get(rule, 0) + n
+        return Pushed(
+            added=self.added + other.added,
+            refused=self.refused + other.refused,
+            later=self.later + other.later,
+            unsettled=self.unsettled + other.unsettled,
+            by_rule=rules,
+        )
+
+
+class Fate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the platform's answer means for the leads of a batch, by their id."""
+
+    active: Mapping[int, str]
+    elsewhere: Sequence[int] = ()
+    blocked: Sequence[int] = ()
+    invalid: Sequence[int] = ()
+    tomorrow: Sequence[int] = ()
+    untouched: Sequence[int] = ()
+    """The platform was read and does not have them: ready again."""
+
+
+async def push(fleet: Fleet, campaign_id: UUID, ids: Sequence[int]) -> Pushed:
+    """Pushes these leads to the campaign, in batches of what the platform takes. Unsettled batches come first.
+
+    Raises NotAllowed with every reason when the campaign takes no leads now; Ambiguous never: it is kept for reading.
+    """
+    campaign, ref = await _open_campaign(fleet, campaign_id)
+    done = await settle_unsettled(fleet, campaign, ref)
+    size = fleet.platform(campaign.platform).capabilities.max_leads_per_call
+    for start in range(0, len(ids), size):
+        done += await _push_batch(fleet, campaign, ref, ids[start : start + size])
+    return done
+
+
+async def ready(fleet: Fleet, campaign: Campaign, *, limit: int = 100_000) -> list[int]:
+    """Leads that may be pushed to this campaign now; those of the client without a campaign if it is the only one."""
+    async with fleet.db.connection() as db:
+        alone = await campaigns.only_running(db, campaign.id)
+        return await leads.ready(db, campaign_id=campaign.id, client_id=campaign.client_id, shared=alone, limit=limit)
+
+
+async def settle_unsettled(fleet: Fleet, campaign: Campaign, ref: str) -> Pushed:
+    """Reads at the platform what became of batches that a crash or an unknown outcome left open (I5)."""
+    async with fleet.db.connection() as db:
+        open_batches = await ownership.unsettled(db, campaign.id)
+    done = Pushed()
+    for batch in open_batches:
+        done += await _reconcile(fleet, campaign, ref, batch)
+    return done
+
+
+async def _open_campaign(fleet: Fleet, campaign_id: UUID) -> tuple[Campaign, str]:
+    async with fleet.db.connection() as db:
+        campaign = await campaigns.need(db, campaign_id)
+        reasons = [
+            hold.reason
+            for kind in ("sending", "new_leads")
+            for hold in await holds.over_campaign(db, campaign_id, kind)
+        ]
+        ref = await links.need(db, platform=campaign.platform, kind="campaign", ours=campaign_id)
+    if campaign.state in ("completed", "archived"):
+        reasons.append(f"the campaign is {campaign.state}")
+    if reasons:
+        raise NotAllowed(f"{campaign.name} takes no new leads now.", reasons=tuple(reasons))
+    return campaign, ref
+
+
+async def _push_batch(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[int]) -> Pushed:
+    async with fleet.db.transaction() as db:
+        batch_id, claimed, refused = await _claim(fleet, db, campaign, ids)
+    done = Pushed(refused=sum(refused.values()), by_rule=refused)
+    if not claimed:
+        return done
+    platform = fleet.platform(campaign.platform)
+    try:
+        answer = await platform.add_leads(ref, [_new_lead(lead) for lead in claimed])
+    except Ambiguous:
+        await _mark(fleet, batch_id, "ambiguous", {"reason": "outcome unknown"})
+        return done + Pushed(unsettled=len(claimed))
+    except VendorError as error:
+        # Refused as a whole: nothing was taken, and the leads wait for the next run.
+        async with fleet.db.connection() as db:
+            mine = await ownership.in_batch(db, batch_id)
+        await _keep(
+            fleet, campaign, batch_id, mine, Fate(active={}, untouched=[each.lead_id for each in mine]), "refused"
+        )
+        raise error
+    async with fleet.db.connection() as db:
+        mine = await ownership.in_batch(db, batch_id)
+    fate = await _fate(platform, ref, mine, answer)
+    return done + await _keep(fleet, campaign, batch_id, mine, fate, "done")
+
+
+async def _claim(
+    fleet: Fleet, db: Connection, campaign: Campaign, ids: Sequence[int]
+) -> tuple[UUID, Sequence[Lead], dict[str, int]]:
+    """Lock, then judge, then own: a suppression committed before the judging is seen, a later one waits (I3)."""
+    await ownership.one_claim_at_a_time(db)
+    locked = await ownership.lock_ready(db, ids)
+    found = await leads.by_ids(db, locked)
+    valid, refused = await _validate(fleet, db, campaign, found)
+    unique = await dedup.separate(fleet, db, valid, campaign_id=campaign.id)
+    if len(valid) > len(unique):
+        refused["duplicate"] = len(valid) - len(unique)
+    batch_id = uuid.UUID(int=fleet.rng.getrandbits(128), version=4)
+    mine = await ownership.claim(
+        db, unique, platform=campaign.platform, campaign_id=campaign.id, batch_id=batch_id, at=fleet.clock.now()
+    )
+    await contacts.touch(db, mine, campaign_id=campaign.id, at=fleet.clock.now())
+    wanted = set(mine)
+    return batch_id, [lead for lead in found if lead.id in wanted], refused
+
+
+async def _validate(
+    fleet: Fleet, db: Connection, campaign: Campaign, found: Sequence[Lead]
+) -> tuple[list[int], dict[str, int]]:
+    """Leads whose merge fields are all there; the others are set aside with the reason (spec 6)."""
+    config = msgspec.convert(campaign.config, CampaignConfig)
+    bad = {
+        lead.id: "empty merge fields: " + ", ".join(missing)
+        for lead in found
+        if (missing := campaign_rules.missing_fields(config, lead.merge_values()))
+    }
+    now = fleet.clock.now()
+    if bad:
+        await leads.invalidate(db, bad, now)
+    if len(bad) > fleet.policy.escalation.invalid_leads_in_batch:
+        await alerts.raise_alert(
+            fleet, db, fact_key=f"invalid-leads:{campaign.id}:{now:%Y-%m-%d}", kind="invalid_leads", severity="warning",
+            title=f"{len(bad)} leads of {campaign.name} cannot be sent", body=next(iter(bad.values())),
+            client_id=campaign.client_id, context={"campaign": campaign.name, "leads": len(bad)},
+        )  # fmt: skip
+    return [lead.id for lead in found if lead.id not in bad], {"invalid": len(bad)} if bad else {}
+
+
+def _new_lead(lead: Lead) -> NewLead:
+    return NewLead(
+        email=lead.email_norm,
+        first_name=lead.first_name,
+        last_name=lead.last_name,
+        company=lead.company,
+        fields={name: str(value) for name, value in lead.fields.items()},
+    )
+
+
+async def _fate(platform: SendingPlatform, ref: str, mine: Sequence[Owned], answer: AddedLeads) -> Fate:
+    by_email = {each.email_norm: each.lead_id for each in mine}
+    active = {by_email[email]: lead_ref for email, lead_ref in answer.added.items() if email in by_email}
+    elsewhere: list[int] = []
+    for email, lead_ref in answer.already_there.items():
+        if email in by_email:
+            here = await _is_here(platform, ref, email)
+            active.update({by_email[email]: lead_ref} if here else {})
+            elsewhere.extend([] if here else [by_email[email]])
+    unclear = {email for email in answer.unexplained if email in by_email}
+    seen = await _read(platform, ref, unclear)
+    active |= {by_email[email]: lead_ref for email, lead_ref in seen.items()}
+    known = {*answer.added, *answer.already_there, *answer.blocked, *answer.invalid, *answer.not_taken, *seen}
+    return Fate(
+        active=active,
+        elsewhere=elsewhere,
+        blocked=_ids(by_email, answer.blocked),
+        invalid=_ids(by_email, answer.invalid),
+        tomorrow=_ids(by_email, answer.not_taken),
+        untouched=[id for email, id in by_email.items() if email not in known],
+    )
+
+
+def _ids(by_email: Mapping[str, int], emails: Sequence[str]) -> list[int]:
+    return [by_email[email] for email in emails if email in by_email]
+
+
+async def _is_here(platform: SendingPlatform, ref: str, email: str) -> bool:
+    found = await platform.find_lead(email)
+    return found is not None and ref in found[1]
+
+
+async def _read(platform: SendingPlatform, ref: str, emails: set[str]) -> dict[str, str]:
+    """Which of these addresses the campaign has at the platform."""
+    if not emails:
+        return {}
+    return {seen.email: seen.ref async for seen in platform.leads(ref) if seen.email in emails}
+
+
+async def _reconcile(fleet: Fleet, campaign: Campaign, ref: str, batch: Batch) -> Pushed:
+    async with fleet.db.connection() as db:
+        mine = await ownership.in_batch(db, batch.id)
+    seen = await _read(fleet.platform(campaign.platform), ref, {each.email_norm for each in mine})
+    fate = Fate(
+        active={each.lead_id: seen[each.email_norm] for each in mine if each.email_norm in seen},
+        untouched=[each.lead_id for each in mine if each.email_norm not in seen],
+    )
+    return await _keep(fleet, campaign, batch.id, mine, fate, "done")
+
+
+async def _keep(
+    fleet: Fleet,
+    campaign: Campaign,
+    batch_id: UUID,
+    mine: Sequence[Owned],
+    fate: Fate,
+    state: Literal["done", "refused"],
+) -> Pushed:
+    """Writes what became of each lead, in one transaction; nothing of a batch is left without a state (I2)."""
+    by_id = {each.lead_id: each for each in mine}
+    async with fleet.db.transaction() as db:
+        now = fleet.clock.now()
+        late = await ownership.pushed(db, fate.active, batch_id=batch_id, at=now)
+        await commands.order_stop(fleet, db, late, late="pushed")
+        await _return(fleet, db, batch_id, fate.untouched, "not taken by the platform", "ready_to_send")
+        await _return(fleet, db, batch_id, fate.tomorrow, "lead credit used up", "held", resume_days=1)
+        await _return(fleet, db, batch_id, fate.elsewhere, "in another campaign there", "excluded", rule="at_vendor")
+        await _refuse(fleet, db, batch_id, [by_id[id] for id in fate.blocked], "vendor", "excluded")
+        await _refuse(fleet, db, batch_id, [by_id[id] for id in fate.invalid], "invalid", "invalid")
+        rules = {"at_vendor": len(fate.elsewhere), "blocked": len(fate.blocked), "invalid_email": len(fate.invalid)}
+        result = {"active": len(fate.active), "later": len(fate.tomorrow), "untouched": len(fate.untouched), **rules}
+        await ownership.settle(db, batch_id, state, result, now)
+        await watermarks.tally(db, {(campaign.id, "pushed"): len(fate.active)}, now)
+    return Pushed(
+        added=len(fate.active),
+        refused=sum(rules.values()),
+        later=len(fate.tomorrow) + len(fate.untouched),
+        by_rule={rule: n for rule, n in rules.items() if n},
+    )
+
+
+async def _return(
+    fleet: Fleet,
+    db: Connection,
+    batch_id: UUID,
+    ids: Sequence[int],
+    reason: str,
+    status: Literal["ready_to_send", "held", "excluded"],
+    *,
+    resume_days: int = 0,
+    rule: str = "",
+) -> None:
+    now = fleet.clock.now()
+    free = await ownership.release(db, ids, batch_id=batch_id, reason=reason, at=now) if ids else []
+    if not free:
+        return
+    await contacts.untouch(db, free)
+    await leads.set_status(db, free, "ready_to_send", at=now)
+    if rule:
+        await leads.exclude(
+            db, [{"lead_id": id, "rule": rule, "culprit": reason} for id in free], campaign_id=None, at=now
+        )
+    elif status == "held":
+        await leads.set_status(db, free, "held", at=now, resume_at=now + timedelta(days=resume_days))
+
+
+async def _refuse(
+    fleet: Fleet, db: Connection, batch_id: UUID, refused: Sequence[Owned], reason: Reason, status: str
+) -> None:
+    """`log_and_suppress`: on the platform's own lists, or no address to it (spec 6)."""
+    await _return(
+        fleet,
+        db,
+        batch_id,
+        [each.lead_id for each in refused],
+        f"refused: {reason}",
+        "excluded",
+        rule=f"vendor_{reason}",
+    )
+    for each in refused:
+        await suppression.suppress(
+            fleet, db, scope="address", key=each.email_norm, reason=reason, source=each.platform,
+            client_id=None, evidence={"campaign": str(each.campaign_id)},
+        )  # fmt: skip
+    if status == "invalid":
+        await leads.invalidate(
+            db, {each.lead_id: "refused as invalid by the platform" for each in refused}, fleet.clock.now()
+        )
+
+
+async def _mark(fleet: Fleet, batch_id: UUID, state: str, result: Mapping[str, object]) -> None:
+    async with fleet.db.transaction() as db:
+        await ownership.settle(db, batch_id, state, result, fleet.clock.now())
+
+
+async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
+    """Everything that is ready for this campaign. Raises Busy when another run is pushing it."""
+    async with fleet.db.single_flight(f"push:{campaign.id}") as mine:
+        if not mine:
+            raise Busy(f"Another run is pushing leads to {campaign.name}.", hint="Wait for it to end.")
+        return await push(fleet, campaign.id, await ready(fleet, campaign))

@@ -1,0 +1,135 @@
+"""A table in a text file, whatever program wrote it: encoding, delimiter and columns found before a row is used."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Generator
+from pathlib import Path
+
+import msgspec
+from charset_normalizer import from_bytes
+
+from mailfleet.errors import BadFile
+
+_DELIMITERS = (",", ";", "\t", "|")
+_SAMPLE = 256 * 1024
+_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that can be read to its end. `rows` are those after the header."""
+
+    path: Path
+    name: str
+    sha256: str
+    encoding: str
+    delimiter: str
+    columns: tuple[str, ...]
+    rows: int
+
+
+def look(path: Path, *, name: str = "") -> Table:
+    """Reads the whole file once, keeping nothing, so that a fault is known before anything is done with it.
+
+    Raises BadFile for a file that is missing, empty, of no known encoding, binary, or broken in its quoting.
+    """
+    name = name or path.name
+    try:
+        head, digest = _digest(path)
+    except OSError as error:
+        raise BadFile(f"{name} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
+    if not head.strip():
+        raise BadFile(f"{name} is empty.", hint="It needs a header line and at least one row.")
+    encoding = _encoding(path, head, name)
+    delimiter = _delimiter(_first_line(path, encoding, name))
+    columns, rows = _survey(path, encoding, delimiter, name)
+    return Table(
+        path=path, name=name, sha256=digest, encoding=encoding, delimiter=delimiter, columns=columns, rows=rows
+    )
+
+
+def read(table: Table, *, after: int = 0) -> Generator[tuple[int, list[str]]]:
+    """(row number, cells), as a spreadsheet numbers rows: the header is row 1. Rows up to `after` are left out."""
+    with table.path.open(encoding=table.encoding, newline="") as file:
+        for number, cells in enumerate(csv.reader(file, delimiter=table.delimiter), start=1):
+            if number > max(1, after) and any(cell.strip() for cell in cells):
+                yield number, cells
+
+
+def _digest(path: Path) -> tuple[bytes, str]:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        head = file.read(_SAMPLE)
+        digest.update(head)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return head, digest.hexdigest()
+
+
+def _encoding(path: Path, head: bytes, name: str) -> str:
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return _decodes(path, encoding, name)
+    if b"\x00" in head:
+        raise BadFile(
+            f"{name} is not a text file: it holds zero bytes.",
+            hint="Save it as CSV in UTF-8; a workbook has to be exported first.",
+        )
+    if _is_utf8(path):
+        return "utf-8"
+    guess = from_bytes(head).best()
+    if guess is None:
+        raise BadFile(f"{name} is in no encoding that could be recognised.", hint="Save it as CSV in UTF-8.")
+    return _decodes(path, guess.encoding, name)
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        _decodes(path, "utf-8", path.name)
+    except BadFile:
+        return False
+    return True
+
+
+def _decodes(path: Path, encoding: str, name: str) -> str:
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            while file.read(1 << 20):
+                pass
+    except (UnicodeError, LookupError) as error:
+        raise BadFile(
+            f"{name} looks like {encoding} but is not: {error}.", hint="Save it as CSV in UTF-8 and try again."
+        ) from error
+    return encoding
+
+
+def _first_line(path: Path, encoding: str, name: str) -> str:
+    with path.open(encoding=encoding, newline="") as file:
+        line = next((line for line in file if line.strip()), "")
+    if not line.strip():
+        raise BadFile(f"{name} is empty.", hint="It needs a header line and at least one row.")
+    return line
+
+
+def _delimiter(line: str) -> str:
+    return max(_DELIMITERS, key=lambda mark: len(next(csv.reader([line], delimiter=mark), [])))
+
+
+def _survey(path: Path, encoding: str, delimiter: str, name: str) -> tuple[tuple[str, ...], int]:
+    with path.open(encoding=encoding, newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        try:
+            header = next(reader)
+            rows = sum(1 for cells in reader if any(cell.strip() for cell in cells))
+        except csv.Error as error:
+            raise BadFile(
+                f"{name}, line {reader.line_num}: {error}.",
+                hint="Is a quotation mark opened and never closed? Correct that line; nothing was imported.",
+            ) from error
+    if not rows:
+        raise BadFile(
+            f"{name} has no rows, only a header: {', '.join(header)}.",
+            hint="It needs at least one row below the header.",
+        )
+    return tuple(cell.strip().strip("\ufeff") for cell in header), rows

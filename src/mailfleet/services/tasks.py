@@ -1,0 +1,24 @@
+"""What people owe: calls to make and replies to read, each with its time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from mailfleet.errors import Unknown
+from mailfleet.services.context import Fleet
+from mailfleet.store import audit, replies
+from mailfleet.store.replies import Task
+
+
+async def open_tasks(fleet: Fleet, *, limit: int = 100) -> Sequence[Task]:
+    async with fleet.db.connection() as db:
+        return await replies.tasks(db, limit=limit)
+
+
+async def done(fleet: Fleet, id: UUID) -> None:
+    """Raises Unknown when there is no such open task."""
+    async with fleet.db.transaction() as db:
+        if not await replies.task_done(db, id, by=fleet.actor, at=fleet.clock.now()):
+            raise Unknown(f"There is no open task {id}.", hint="`mailfleet lead tasks` lists them.")
+        await audit.record(db, actor=fleet.actor, action="task_done", entity="task", entity_id=id, at=fleet.clock.now())

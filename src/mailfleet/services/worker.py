@@ -1,0 +1,146 @@
+"""The worker: applies what came in, carries out queued commands, sends notices. Any number may run, and be killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from mailfleet.errors import CircuitOpen, Conflict, Invalid, MailfleetError, NotFound, RateLimited, Unavailable
+from mailfleet.services import alerts, commands, events
+from mailfleet.services.context import Fleet
+from mailfleet.store import leads, outbox
+from mailfleet.store.outbox import Command
+
+GROUP = 100
+_PAUSE = 0.5
+_LONGEST_PAUSE = 15.0
+_PATIENT = (RateLimited, Unavailable, CircuitOpen)
+_HOPELESS = (NotFound, Conflict, Invalid)
+Payload = Mapping[str, Any]
+log = structlog.get_logger(__name__)
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """What one round did."""
+
+    applied: int = 0
+    done: int = 0
+    failed: int = 0
+    delivered: int = 0
+    ready_again: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return not (self.applied or self.done or self.delivered or self.ready_again)
+
+
+async def run_once(fleet: Fleet, *, receive: bool = True) -> Round:
+    """Everything that is due now; `receive` false leaves the inbox to the lead sync. One failure stops no other."""
+    applied = (await events.apply_all(fleet)).rows if receive else 0
+    done = failed = 0
+    async with fleet.db.connection() as db:
+        ready = await leads.due_again(db, fleet.clock.now())
+        topics = await outbox.due_topics(db, now=fleet.clock.now())
+    for topic in topics:
+        good, bad = await _drain(fleet, topic)
+        done, failed = done + good, failed + bad
+    return Round(
+        applied=applied, done=done, failed=failed, delivered=await alerts.deliver_due(fleet), ready_again=ready
+    )
+
+
+async def run_forever(fleet: Fleet, stop: asyncio.Event, *, pause: float = _PAUSE) -> None:
+    """Rounds until `stop` is set; a short rest when there is nothing to do, a longer one when the database is away."""
+    rest = pause
+    while not stop.is_set():
+        try:
+            found = await run_once(fleet)
+            rest = pause if found.idle else 0.0
+        except MailfleetError as error:
+            log.warning("round failed", code=error.code, error=str(error))
+            rest = min(max(rest, pause) * 2, _LONGEST_PAUSE)
+        except Exception as error:  # the worker outlives whatever one round meets
+            log.exception("round failed", error=type(error).__name__)
+            rest = min(max(rest, pause) * 2, _LONGEST_PAUSE)
+        try:
+            await asyncio.wait_for(stop.wait(), timeout=rest)
+        except TimeoutError:
+            continue
+
+
+async def _drain(fleet: Fleet, topic: str) -> tuple[int, int]:
+    done = failed = 0
+    while True:
+        good, bad = await _group(fleet, topic)
+        done, failed = done + good, failed + bad
+        if not good:
+            return done, failed
+
+
+async def _group(fleet: Fleet, topic: str) -> tuple[int, int]:
+    """One group of a topic. It stays locked while it is carried out, and returns to the queue if we die."""
+    limit = GROUP if topic in _TOGETHER else 1
+    async with fleet.db.transaction() as db:
+        taken = await outbox.take_group(db, topic, now=fleet.clock.now(), limit=limit)
+        if not taken:
+            return 0, 0
+        try:
+            await _carry_out(fleet, topic, [each.payload for each in taken])
+        except MailfleetError as error:
+            for each in taken:
+                await _put_off(fleet, db, each, error)
+            return 0, len(taken)
+        for each in taken:
+            await outbox.done(db, each.id, now=fleet.clock.now())
+    return len(taken), 0
+
+
+async def _put_off(fleet: Fleet, db: Any, command: Command, error: MailfleetError) -> None:
+    told = f"{error.code} {error}"
+    log.warning("command failed", topic=command.topic, id=command.id, error=told)
+    if isinstance(error, _HOPELESS):
+        await outbox.bury(db, command.id, error=told)
+        alive = False
+    else:
+        alive = await outbox.retry(db, command, error=told, now=fleet.clock.now())
+    if not alive and not isinstance(error, _PATIENT):
+        await alerts.raise_alert(
+            fleet, db, fact_key=f"command-dead:{command.id}", kind="command_dead", severity="urgent",
+            title=f"A command could not be carried out: {command.topic}", body=told,
+            context={"command": command.id, "topic": command.topic},
+        )  # fmt: skip
+
+
+async def _carry_out(fleet: Fleet, topic: str, payloads: Sequence[Payload]) -> None:
+    if together := _TOGETHER.get(topic):
+        await together(fleet, payloads)
+    elif handler := _EACH.get(topic):
+        for payload in payloads:
+            await handler(fleet, payload)
+    else:
+        raise Invalid(f"Nobody knows the command {topic}.", vendor="mailfleet", operation=topic)
+
+
+async def _stops(fleet: Fleet, payloads: Sequence[Payload]) -> None:
+    await commands.do_stops(fleet, payloads)
+
+
+async def _deliver(fleet: Fleet, payload: Payload) -> None:
+    """The row in `deliveries` is what is due; the command only wakes the worker."""
+    await alerts.deliver_due(fleet)
+
+
+_TOGETHER: dict[str, Callable[[Fleet, Sequence[Payload]], Awaitable[None]]] = {
+    commands.STOP: _stops,
+    commands.BLOCK: commands.do_blocks,
+}
+_EACH: dict[str, Callable[[Fleet, Payload], Awaitable[None]]] = {
+    commands.PAUSE: commands.do_pause,
+    commands.RESUME: commands.do_resume,
+    commands.UNSUBSCRIBE: commands.do_unsubscribe,
+    alerts.DELIVER: _deliver,
+}

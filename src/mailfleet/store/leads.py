@@ -1,0 +1,314 @@
+"""Leads: taken in by batches, found, and their state as the specification's columns show it (S12d)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, LiteralString
+from uuid import UUID
+
+import msgspec
+
+from mailfleet.store import suppressions
+from mailfleet.store.database import Connection, execute, json_rows, row, rows, tuples
+
+Status = Literal[
+    "new", "ready_to_send", "invalid", "excluded", "in_sequence", "lead_hot", "rejected", "paused_ooo", "held",
+    "needs_review", "completed",
+]  # fmt: skip
+EmailStatus = Literal["", "sent", "opened", "clicked", "replied", "bounced", "unsubscribed", "spam_complaint"]
+
+_COLUMNS: LiteralString = """l.id, l.client_id, l.email, l.email_norm, l.domain, l.free_mail, l.role_address,
+    l.person_key, l.first_name, l.last_name, l.company, l.company_norm, l.country, l.timezone, l.fields, l.source,
+    l.campaign_id, l.status, l.email_status, l.smartlead_id, l.step_reached, l.resume_at, l.soft_bounces,
+    l.invalid_reason"""
+
+
+class NewLead(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that passed every check that needs no database."""
+
+    row_no: int
+    email: str
+    email_norm: str
+    domain: str
+    free_mail: bool
+    role_address: bool
+    person_key: str
+    first_name: str
+    last_name: str
+    company: str
+    company_norm: str
+    country: str
+    timezone: str
+    fields: dict[str, str]
+    source: str
+    source_at: datetime | None
+    legal_basis: dict[str, str]
+
+
+class Lead(msgspec.Struct, frozen=True, kw_only=True):
+    """`status` is the lead's life, `email_status` what became of its mail (S12d)."""
+
+    id: int
+    client_id: UUID
+    email: str
+    email_norm: str
+    domain: str
+    free_mail: bool
+    role_address: bool
+    person_key: str
+    first_name: str
+    last_name: str
+    company: str
+    company_norm: str
+    country: str
+    timezone: str
+    fields: dict[str, Any]
+    source: str
+    campaign_id: UUID | None
+    status: Status
+    email_status: EmailStatus
+    smartlead_id: str | None
+    step_reached: int
+    resume_at: datetime | None
+    soft_bounces: int
+    invalid_reason: str
+
+    def merge_values(self) -> dict[str, str]:
+        """What the lead fills merge fields with."""
+        own = {
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "company": self.company,
+            "company_name": self.company,
+            "email": self.email,
+            "domain": self.domain,
+            "country": self.country,
+        }
+        return {**{name: str(given) for name, given in self.fields.items()}, **own}
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one row. `why` is empty when it was taken."""
+
+    row_no: int
+    lead_id: int | None
+    why: str
+    culprit: str
+
+
+async def take(
+    db: Connection,
+    batch: Sequence[NewLead],
+    *,
+    pepper: bytes,
+    client_id: UUID,
+    import_id: UUID | None,
+    campaign_id: UUID | None,
+    at: datetime,
+) -> Sequence[Outcome]:
+    """Stores the rows that are neither suppressed nor known; one outcome for each, addresses being distinct."""
+    return await rows(
+        db,
+        Outcome,
+        """with incoming as (
+               select r.*, %(client)s::uuid as client_id from json_to_recordset(%(batch)s::json)
+                   as r(row_no bigint, email text, email_norm text, domain text, free_mail bool, role_address bool,
+                        person_key text, first_name text, last_name text, company text, company_norm text,
+                        country text, timezone text, fields jsonb, source text, source_at timestamptz,
+                        legal_basis jsonb)),
+           judged as (
+               select i.*, (select s.scope || ':' || s.reason || ' ' || s.id from mailfleet.suppressions s
+                            where """
+        + suppressions.hits("i")
+        + """ limit 1) as suppressed_by
+               from incoming i),
+           taken as (
+               insert into mailfleet.leads
+                   (client_id, email, email_norm, domain, free_mail, role_address, person_key, first_name, last_name,
+                    company, company_norm, country, timezone, fields, source, source_at, legal_basis, import_id,
+                    import_row, campaign_id, created_at, updated_at)
+               select client_id, email, email_norm, domain, free_mail, role_address, person_key, first_name,
+                      last_name, company, company_norm, country, timezone, fields, source, source_at, legal_basis,
+                      %(import)s, row_no, %(campaign)s, %(at)s, %(at)s
+               from judged where suppressed_by is null order by row_no
+               on conflict (client_id, email_norm) do nothing returning id, import_row)
+           select j.row_no, t.id as lead_id,
+                  case when t.id is not null then '' when j.suppressed_by is not null then 'suppressed'
+                       when l.import_id = %(import)s then 'duplicate_in_file' else 'known_lead' end as why,
+                  case when t.id is not null then '' when j.suppressed_by is not null then j.suppressed_by
+                       when l.import_id = %(import)s then 'row ' || l.import_row
+                       else 'lead ' || coalesce(l.id::text, '?') end as culprit
+           from judged j left join taken t on t.import_row = j.row_no
+           left join mailfleet.leads l on t.id is null and l.client_id = %(client)s and l.email_norm = j.email_norm
+           order by j.row_no""",
+        {
+            "pepper": pepper,
+            "client": client_id,
+            "import": import_id,
+            "campaign": campaign_id,
+            "at": at,
+            "batch": json_rows(batch),
+        },
+    )
+
+
+async def get(db: Connection, id: int) -> Lead | None:
+    return await row(db, Lead, "select " + _COLUMNS + " from mailfleet.leads l where l.id = %s", [id])
+
+
+async def by_ids(db: Connection, ids: Sequence[int]) -> Sequence[Lead]:
+    return await rows(
+        db, Lead, "select " + _COLUMNS + " from mailfleet.leads l where l.id = any(%s) order by l.id", [list(ids)]
+    )
+
+
+async def by_email(db: Connection, email_norm: str) -> Sequence[Lead]:
+    """One a client at most."""
+    return await rows(
+        db, Lead, "select " + _COLUMNS + " from mailfleet.leads l where l.email_norm = %s order by l.id", [email_norm]
+    )
+
+
+async def listed(
+    db: Connection,
+    *,
+    client_id: UUID | None = None,
+    campaign_id: UUID | None = None,
+    status: str = "",
+    after: int = 0,
+    limit: int = 100,
+) -> Sequence[Lead]:
+    return await rows(
+        db,
+        Lead,
+        "select "
+        + _COLUMNS
+        + """ from mailfleet.leads l
+           where l.id > %(after)s and (%(client)s::uuid is null or l.client_id = %(client)s)
+             and (%(campaign)s::uuid is null or l.campaign_id = %(campaign)s)
+             and (%(status)s = '' or l.status = %(status)s)
+           order by l.id limit %(limit)s""",
+        {"after": after, "client": client_id, "campaign": campaign_id, "status": status, "limit": limit},
+    )
+
+
+async def ready(db: Connection, *, campaign_id: UUID, client_id: UUID, shared: bool, limit: int) -> list[int]:
+    """Leads that may be pushed to a campaign: its own, and with `shared` those of the client without a campaign."""
+    found = await tuples(
+        db,
+        """select id from (
+               (select id from mailfleet.leads where status = 'ready_to_send' and campaign_id = %(campaign)s
+                order by id limit %(limit)s)
+               union all
+               (select id from mailfleet.leads
+                where %(shared)s and status = 'ready_to_send' and campaign_id is null and client_id = %(client)s
+                order by id limit %(limit)s)) as r
+           order by id limit %(limit)s""",
+        {"campaign": campaign_id, "client": client_id, "shared": shared, "limit": limit},
+    )
+    return [id for (id,) in found]
+
+
+async def set_status(
+    db: Connection, ids: Sequence[int], status: Status, *, at: datetime, resume_at: datetime | None = None
+) -> None:
+    await execute(
+        db,
+        "update mailfleet.leads set status = %s, resume_at = %s, updated_at = %s where id = any(%s)",
+        [status, resume_at, at, list(ids)],
+    )
+
+
+async def invalidate(db: Connection, reasons: Mapping[int, str], at: datetime) -> None:
+    """Leads that cannot be sent as they are, each with its reason."""
+    await execute(
+        db,
+        """update mailfleet.leads l set status = 'invalid', invalid_reason = r.reason, updated_at = %s
+           from json_to_recordset(%s::json) as r(id bigint, reason text) where l.id = r.id""",
+        [at, json_rows([{"id": id, "reason": reason} for id, reason in reasons.items()])],
+    )
+
+
+async def due_again(db: Connection, at: datetime) -> int:
+    """Held leads without an owner whose day has come are ready to send again (a vendor's lead credit was used up)."""
+    return await execute(
+        db,
+        """update mailfleet.leads l set status = 'ready_to_send', resume_at = null, updated_at = %(at)s
+           where l.resume_at <= %(at)s and l.status = 'held'
+             and not exists (select 1 from mailfleet.lead_ownership o
+                             where o.lead_id = l.id and o.state <> 'released')""",
+        {"at": at},
+    )
+
+
+async def assign(db: Connection, ids: Sequence[int], campaign_id: UUID, at: datetime) -> int:
+    """Gives leads without a campaign to this one."""
+    return await execute(
+        db,
+        """update mailfleet.leads set campaign_id = %s, updated_at = %s
+           where id = any(%s) and campaign_id is null""",
+        [campaign_id, at, list(ids)],
+    )
+
+
+async def exclude(
+    db: Connection, excluded: Sequence[Mapping[str, object]], *, campaign_id: UUID | None, at: datetime
+) -> None:
+    """Records {lead_id, rule, culprit} and takes the leads out of what is ready."""
+    await execute(
+        db,
+        """with why as (
+               select lead_id, rule, culprit from json_to_recordset(%(rows)s::json)
+                   as e(lead_id bigint, rule text, culprit text)),
+           noted as (
+               insert into mailfleet.lead_exclusions (lead_id, campaign_id, rule, culprit, at)
+               select lead_id, %(campaign)s, rule, culprit, %(at)s from why)
+           update mailfleet.leads l set status = 'excluded', updated_at = %(at)s
+           from why where l.id = why.lead_id and l.status = 'ready_to_send'""",
+        {"rows": json_rows(excluded), "campaign": campaign_id, "at": at},
+    )
+
+
+async def status_counts(db: Connection, *, client_id: UUID | None = None) -> Mapping[str, int]:
+    found = await tuples(
+        db,
+        """select status, count(*)::int from mailfleet.leads
+           where %(client)s::uuid is null or client_id = %(client)s group by 1 order by 1""",
+        {"client": client_id},
+    )
+    return dict(found)
+
+
+async def exclusion_counts(db: Connection) -> Mapping[str, int]:
+    found = await tuples(db, "select rule, count(*)::int from mailfleet.lead_exclusions group by 1 order by 2 desc, 1")
+    return dict(found)
+
+
+async def exclude_suppressed(db: Connection, *, pepper: bytes, at: datetime) -> int:
+    """Takes waiting leads that a suppression covers out of what is ready, each with its record."""
+    return await execute(
+        db,
+        """with hit as (
+               select l.id, (select s.scope || ' ' || s.reason || ' ' || s.id from mailfleet.suppressions s where """
+        + suppressions.hits("l")
+        + """ limit 1) as culprit
+               from mailfleet.leads l where l.status = 'ready_to_send'),
+           noted as (
+               insert into mailfleet.lead_exclusions (lead_id, rule, culprit, at)
+               select id, 'suppressed', culprit, %(at)s from hit where culprit is not null)
+           update mailfleet.leads l set status = 'excluded', updated_at = %(at)s
+           from hit where l.id = hit.id and hit.culprit is not null""",
+        {"pepper": pepper, "at": at},
+    )
+
+
+async def soft_bounced(db: Connection, id: int, at: datetime) -> int:
+    """One more; how many now."""
+    found = await tuples(
+        db,
+        """update mailfleet.leads set soft_bounces = soft_bounces + 1, updated_at = %s
+           where id = %s returning soft_bounces""",
+        [at, id],
+    )
+    return found[0][0] if found else 0
