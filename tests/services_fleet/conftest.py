@@ -292,11 +292,6 @@ class World:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def world(database: Any) -> World:
     dns, clock = MemoryDns(), FixedClock(START)
     fleet = Fleet(
