@@ -71,6 +71,16 @@ async def flow_results(db: Connection) -> list[dict[str, Any]]:
     )
 
 
+async def selectors(db: Connection) -> dict[str, list[str]]:
+    """The DKIM selectors of each domain."""
+    found = await tuples(
+        db,
+        """select d.name, array_agg(k.selector order by k.selector) from mailfleet.domains d
+           join mailfleet.dkim_keys k on k.domain_id = d.id group by d.name order by d.name""",
+    )
+    return {name: list(keys) for name, keys in found}
+
+
 async def unsettled(db: Connection, now: datetime) -> int:
     """How many webhooks are not applied and how many commands are due and not done."""
     counted = await tuples(
