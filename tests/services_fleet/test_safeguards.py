@@ -192,6 +192,14 @@ async def test_bounces_over_eight_percent_pause_the_mailbox_once(sending: Any) -
     assert await sending.ask("select count(*) from mailfleet.alerts where kind = 'auto_pause'") == [(1,)]
 
 
+async def test_a_mailbox_that_is_connected_again_sends_again(sending: Any) -> None:
+    await sending.do("update mailfleet.mailboxes set disabled_since = %s", sending.clock.now())
+    assert (await monitor(sending))["paused"] == [ADDRESS]
+    await sending.do("update mailfleet.mailboxes set disabled_since = null")
+    assert (await monitor(sending))["paused"] == []
+    assert not sending.platform.boxes["100"].suspended
+
+
 async def test_bounces_about_us_are_not_the_mailboxes(sending: Any) -> None:
     await happened(sending, "sent", 30)
     await happened(sending, "bounced", 8, **{"class": "block"})

@@ -16,17 +16,33 @@ ATTENTION = 3
 
 
 @app.command
-def add(name: str, *, client: Client = None, other_mail: bool = False, json: Json = False) -> None:
+def add(
+    name: str,
+    *,
+    client: Client = None,
+    new_client: str | None = None,
+    timezone: str = "UTC",
+    country: str = "AU",
+    other_mail: bool = False,
+    json: Json = False,
+) -> None:
     """Takes a domain in for a client, without touching anything outside.
 
     Parameters
     ----------
     name
         The domain, e.g. example.com.
+    new_client
+        Name of the client, when --client is a slug that is to be made (or renamed).
+    timezone
+        The new client's time zone, e.g. Australia/Sydney.
+    country
+        The new client's country, two letters.
     other_mail
         It carries other mail too: DMARC then starts at p=none.
     """
-    show_one(asyncio.run(_add(name, client, other_mail)), as_json=json)
+    made = (new_client, timezone, country) if new_client else None
+    show_one(asyncio.run(_add(name, client, made, other_mail)), as_json=json)
 
 
 @app.command
@@ -126,16 +142,20 @@ def buy(
     return 0 if yes else ATTENTION
 
 
-async def _add(name: str, client: str | None, other_mail: bool) -> dict[str, Any]:
+async def _add(name: str, client: str | None, made: tuple[str, str, str] | None, other_mail: bool) -> dict[str, Any]:
     from mailfleet.cli.session import opened
     from mailfleet.services import clients, domains
     from mailfleet.store import domains as rows
 
-    async with opened() as fleet, fleet.db.transaction() as db:
-        domain = await domains.take_in(fleet, db, name, await clients.the_client(db, client))
-        if other_mail:
-            await rows.set_only_outreach(db, domain.id, False)
-        return {"domain": domain.name, "state": domain.state, "only_outreach": not other_mail}
+    async with opened() as fleet:
+        if made and client:
+            await clients.put_client(fleet, client, name=made[0], timezone=made[1], country=made[2])
+        async with fleet.db.transaction() as db:
+            owner = await clients.the_client(db, client)
+            domain = await domains.take_in(fleet, db, name, owner)
+            if other_mail:
+                await rows.set_only_outreach(db, domain.id, False)
+    return {"domain": domain.name, "client": owner.slug, "state": domain.state, "only_outreach": not other_mail}
 
 
 async def _plan(name: str, count: int, client: str | None) -> dict[str, Any]:

@@ -44,7 +44,10 @@ async def the_client(db: Connection, key: str | None) -> Client:
     if key:
         if found := await clients.find(db, key):
             return found
-        raise Unknown(f"There is no client {key!r}.", hint="`mailfleet domain add --client SLUG` takes a known slug.")
+        raise Unknown(
+            f"There is no client {key!r}.",
+            hint=f"Make it: `mailfleet domain add DOMAIN --client {key} --new-client NAME`.",
+        )
     every = await clients.every(db)
     if len(every) == 1:
         return every[0]

@@ -15,6 +15,7 @@ from mailfleet.rules.autopause import Health, Verdict
 from mailfleet.services import alerts, holds, mailboxes, vendor_health
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import local_day
+from mailfleet.store import holds as hold_rows
 from mailfleet.store import mailboxes as rows
 from mailfleet.store.database import Connection
 from mailfleet.store.holds import Scope
@@ -56,7 +57,10 @@ async def health(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Health:
 async def enforce(fleet: Fleet, mailbox: Mailbox) -> Verdict:
     """Pauses a sending mailbox for which a trigger holds, once, and tells why and what to do."""
     verdict = await check_auto_pause_conditions(fleet, mailbox.id)
-    if not verdict["should_pause"] or mailbox.state != "PRODUCTION":
+    if mailbox.state != "PRODUCTION":
+        return verdict
+    if not verdict["should_pause"]:
+        await _let_go(fleet, mailbox)
         return verdict
     reason = ", ".join(verdict["reasons"])
     held = await holds.pause(fleet, "mailbox", str(mailbox.id), reason, evidence=dict(verdict["evidence"]))
@@ -73,6 +77,14 @@ async def enforce(fleet: Fleet, mailbox: Mailbox) -> Verdict:
             context={"mailbox": mailbox.address, "reasons": list(verdict["reasons"])},
         )
     return verdict
+
+
+async def _let_go(fleet: Fleet, mailbox: Mailbox) -> None:
+    """A mailbox that can be logged in to again sends again; every other reason waits for a person or for heat."""
+    async with fleet.db.connection() as db:
+        standing = await hold_rows.standing(db, scope="mailbox", scope_id=str(mailbox.id), kind="sending")
+    if any(hold.actor_kind == "machine" and hold.reason == "api_disabled" for hold in standing):
+        await holds.release_own(fleet, "mailbox", str(mailbox.id), "the platform is connected again")
 
 
 async def apply_bands(fleet: Fleet, mailbox: Mailbox) -> bounce_bands.Reading:
