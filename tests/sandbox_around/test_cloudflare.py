@@ -106,6 +106,29 @@ async def test_a_zone_delegated_elsewhere_is_moved(cloud: Cloud, registrar: Regi
     assert (await cloud.call("GET", f"/zones/{zone['id']}")).json()["result"]["status"] == "moved"
 
 
+async def test_a_zone_that_stays_pending_is_deleted_after_28_days(cloud: Cloud, world: World) -> None:
+    zone = await cloud.zone()
+    await world.advance(world.now + timedelta(days=27))
+    kept = await cloud.call("GET", f"/zones/{zone['id']}")
+    await world.advance(world.now + timedelta(days=1))
+    gone = await cloud.call("GET", f"/zones/{zone['id']}")
+
+    assert (kept.status_code, gone.status_code) == (200, 404)
+
+
+async def test_a_moved_zone_is_deleted_after_a_week(cloud: Cloud, registrar: Registrar, world: World) -> None:
+    zone = await cloud.zone()
+    await registrar.delegate(zone)
+    await world.advance(world.now + timedelta(days=1))
+    await registrar.delegate({**zone, "name_servers": ["ns1.else-mfdemo.com", "ns2.else-mfdemo.com"]})
+    await world.advance(world.now + timedelta(days=1))
+    moved = (await cloud.call("GET", f"/zones/{zone['id']}")).json()["result"]["status"]
+    await world.advance(world.now + timedelta(days=7))
+
+    assert moved == "moved"
+    assert (await cloud.call("GET", f"/zones/{zone['id']}")).status_code == 404
+
+
 async def test_activation_may_be_asked_for_once_an_hour(cloud: Cloud, later: Later) -> None:
     zone = await cloud.zone()
     first = await cloud.call("PUT", f"/zones/{zone['id']}/activation_check")

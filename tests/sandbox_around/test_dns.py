@@ -310,3 +310,24 @@ async def test_one_tcp_connection_answers_several_questions(names: Dns) -> None:
         return sizes
 
     assert len(set(await asyncio.to_thread(twice))) == 1
+
+
+async def test_the_servers_of_a_domain_can_be_made_to_fail(names: Dns, world: World) -> None:
+    namecheap.register(world, DOMAIN)
+    dns_server.break_servers(world, DOMAIN, "servfail")
+    failed = await names.ask("resolvers", f"_dmarc.{DOMAIN}", "TXT")
+    dns_server.break_servers(world, DOMAIN, "silent")
+    query = dns.message.make_query(DOMAIN, "TXT").to_wire()
+    silence = dns_server.respond(
+        world, "parent", lambda name, kind: dns_server.resolve(world, name, kind), query, "udp"
+    )
+    dns_server.break_servers(world, DOMAIN, None)
+
+    assert failed.rcode() == Rcode.SERVFAIL
+    assert silence is None
+    assert (await names.ask("resolvers", DOMAIN, "A")).rcode() == Rcode.NOERROR
+
+
+async def test_the_mailbox_companies_spf_records_resolve(names: Dns) -> None:
+    for name in ("_spf.google.com", "_netblocks.google.com", "spf.protection.outlook.com"):
+        assert values(await names.ask("resolvers", name, "TXT"))[0].startswith('"v=spf1 ')

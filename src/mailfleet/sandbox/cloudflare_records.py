@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dns.exception import DNSException
+
 from mailfleet.sandbox.cloudflare_zone import Record
+from mailfleet.sandbox.dns_server_zone import rdata
 
 TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TXT")
 PROXIABLE = ("A", "AAAA", "CNAME")
@@ -93,7 +96,16 @@ def parse(body: Mapping[str, object], *, zone: str, record_id: str, now: datetim
         created_on=now,
         modified_on=now,
     )
-    return replace(draft, content=_content(draft, body))
+    return _servable(replace(draft, content=_content(draft, body)))
+
+
+def _servable(record: Record) -> Record:
+    """The record if a nameserver can put it on the wire. Raises Problem."""
+    try:
+        rdata(record.type, presentation(record)).to_wire()
+    except (DNSException, ValueError) as error:
+        raise validation(9207, f"Content for {record.type} record is invalid: {error}.") from None  # number: (K)
+    return record
 
 
 def patched(record: Record, body: Mapping[str, object], *, zone: str, now: datetime) -> Record:

@@ -19,6 +19,9 @@ BATCH_LIMIT = 200
 # Magic names, by the beginning of the domain.
 BANNED_PREFIX = "banned-"
 ELSEWHERE_PREFIX = "elsewhere-"
+# A free zone is deleted after 28 days of pending, a moved one after seven (docs "Zone status").
+_PENDING_KEPT = timedelta(days=28)
+_MOVED_KEPT = timedelta(days=7)
 _CHECK_EVERY = timedelta(hours=1)
 _SLOWEST_EDGE = timedelta(seconds=300)
 _FASTEST_EDGE = timedelta(seconds=40)
@@ -75,7 +78,14 @@ def create_zone(world: World, name: str) -> Zone:
         modified_on=world.now,
     )
     world.zones[name] = zone
+    world.at(world.now + _PENDING_KEPT, lambda: _forget(world, zone, "pending"))
     return zone
+
+
+def _forget(world: World, zone: Zone, status: str) -> None:
+    """Deletes a zone that is still in this status."""
+    if world.zones.get(zone.name) is zone and settle(world, zone).status == status:
+        del world.zones[zone.name]
 
 
 def assigned_pair(world: World, name: str, generation: int) -> tuple[str, str]:
@@ -105,6 +115,8 @@ def check_delegation(world: World, zone: Zone, moment: datetime) -> None:
     zone.status, zone.modified_on = status, moment
     if status == "active":
         zone.activated_on = moment
+    elif status == "moved":
+        world.at(moment + _MOVED_KEPT, lambda: _forget(world, zone, "moved"))
 
 
 def ask_check(world: World, zone: Zone) -> None:

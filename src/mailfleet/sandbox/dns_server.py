@@ -19,14 +19,27 @@ from dns.rdataclass import RdataClass
 from dns.rdatatype import RdataType
 
 from mailfleet.sandbox.dns_server_auth import DomainAuth, domain_auth
+from mailfleet.sandbox.dns_server_fixed import registrable
 from mailfleet.sandbox.dns_server_views import Delegation, Resolver, nameserver_answer, parent_answer, resolve
 from mailfleet.sandbox.dns_server_zone import Answer
 from mailfleet.sandbox.world import World
 
-__all__ = ["Delegation", "DnsServers", "DomainAuth", "corrupt", "domain_auth", "heal", "resolve", "respond", "start"]
+__all__ = [
+    "Delegation",
+    "DnsServers",
+    "DomainAuth",
+    "break_servers",
+    "corrupt",
+    "domain_auth",
+    "heal",
+    "resolve",
+    "respond",
+    "start",
+]
 
 _PLAIN_UDP = 512
 _OUR_UDP = 1232
+_BROKEN = {"silent": Rcode.NOERROR, "servfail": Rcode.SERVFAIL, "refused": Rcode.REFUSED}
 _TRANSFERS = (RdataType.AXFR, RdataType.IXFR)
 
 Face = Callable[[Name, RdataType], Answer]
@@ -71,6 +84,16 @@ def heal(world: World, domain: str) -> None:
     faults["corrupt_dkim"] = [name for name in faults.get("corrupt_dkim", []) if name != domain.lower()]
 
 
+def break_servers(world: World, domain: str, how: str | None) -> None:
+    """What every server does with questions about `domain`: `silent`, `servfail`, `refused`, or None = answers again.
+
+    Raises ValueError for anything else.
+    """
+    if how is not None and how not in _BROKEN:
+        raise ValueError(f"{how!r} is none of {', '.join(_BROKEN)}.")
+    world.state.setdefault("faults", {}).setdefault("dns", {})[domain.lower()] = how
+
+
 def respond(world: World, label: str, face: Face, request: bytes, transport: str) -> bytes | None:
     """The response to one request as it came off the wire; None when there is nothing to answer."""
     try:
@@ -80,9 +103,22 @@ def respond(world: World, label: str, face: Face, request: bytes, transport: str
     if query.flags & dns.flags.QR:
         return None
     response = dns.message.make_response(query, recursion_available=label == "resolvers", our_payload=_OUR_UDP)
-    _fill(response, query, face)
+    broken = _broken(world, query)
+    if broken == "silent":
+        return None
+    if broken is None:
+        _fill(response, query, face)
+    else:
+        response.set_rcode(_BROKEN[broken])
     _note(world, label, query, response, transport)
     return _wire(query, response, transport)
+
+
+def _broken(world: World, query: Message) -> str | None:
+    faults = world.state.get("faults", {}).get("dns")
+    if not faults or not query.question:
+        return None
+    return faults.get(registrable(query.question[0].name.to_text(omit_final_dot=True)))
 
 
 def _fill(response: Message, query: Message, face: Face) -> None:

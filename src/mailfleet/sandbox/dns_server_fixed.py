@@ -62,7 +62,18 @@ def fixed_zones() -> Mapping[str, View]:
         (f"_spf.{MAIL_HOST}", "TXT", 300, f'"v=spf1 ip4:{MAIL_ADDRESS} -all"'),
         ("*._report._dmarc.sandbox.example", "TXT", 300, '"v=DMARC1"'),
     ]
+    google = [
+        ("_spf.google.com", "TXT", 300, '"v=spf1 include:_netblocks.google.com ~all"'),
+        ("_netblocks.google.com", "TXT", 300, '"v=spf1 ip4:198.51.100.64/27 ~all"'),
+        ("smtp.google.com", "A", 300, "198.51.100.65"),
+    ]
+    outlook = [
+        ("spf.protection.outlook.com", "TXT", 300, '"v=spf1 ip4:198.51.100.128/27 -all"'),
+        ("*.mail.protection.outlook.com", "A", 300, "198.51.100.129"),
+    ]
     return {
+        "google.com": _company("google.com", google),
+        "outlook.com": _company("outlook.com", outlook),
         "sandbox.example": _company("sandbox.example", mail),
         "sleadtrack.com": _company("sleadtrack.com", [(TRACKING_HOST, "A", 300, TRACKING_ADDRESS)]),
         "cloudflare.com": _company("cloudflare.com", cloudflare),

@@ -40,6 +40,8 @@ _CONTACT_FIELDS = (
     "FirstName", "LastName", "Address1", "City", "StateProvince", "PostalCode", "Country", "Phone", "EmailAddress",
 )  # fmt: skip
 _PHONE = re.compile(r"\+\d{1,3}\.\d{4,14}")
+# Characters that XML 1.0 has no way to write.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", re.IGNORECASE)
 
 
@@ -117,6 +119,7 @@ def routes(world: World, limit: Limit | None = None) -> list[BaseRoute]:
 
 def perform(world: World, given: Mapping[str, str]) -> bytes:
     """The whole answer to one call."""
+    given = {key: _NOT_XML.sub("", value) for key, value in given.items()}
     name = given.get("command", "")
     response = Element("CommandResponse", Type=name)
     try:
