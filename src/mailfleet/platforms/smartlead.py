@@ -1,0 +1,227 @@
+"""Smartlead as a sending platform."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from mailfleet.errors import Conflict
+from mailfleet.platforms import smartlead_events, smartlead_words
+from mailfleet.platforms.port import (
+    AddedLeads,
+    Applied,
+    CampaignSeen,
+    CampaignSettings,
+    CampaignStats,
+    Capabilities,
+    HistoryEntry,
+    LeadSeen,
+    MailboxSeen,
+    MailboxSpec,
+    NewLead,
+    PlatformEvent,
+    Schedule,
+    SentMessage,
+    Step,
+    WarmupReading,
+    WarmupSettings,
+)
+from mailfleet.platforms.smartlead_leads import sorted_out
+from mailfleet.vendors.smartlead.client import SmartleadClient
+from mailfleet.vendors.smartlead.leads import BATCH
+from mailfleet.vendors.transport.secret import Hidden
+
+log = structlog.get_logger(__name__)
+# smartlead:email-accounts/warmup
+PER_DAY, RAMPUP, REPLIES = (1, 50), (5, 20), (20, 100)
+SHORTEST_GAP = 3
+TRACKING_CNAME = "open.sleadtrack.com"
+
+
+class SmartleadPlatform:
+    """`SendingPlatform` on one Smartlead account."""
+
+    name = "smartlead"
+
+    def __init__(self, client: SmartleadClient) -> None:
+        self.client = client
+        self.capabilities = Capabilities(
+            repeat_step=False,
+            max_leads_per_call=BATCH,
+            warmup_per_day=PER_DAY,
+            warmup_rampup=RAMPUP,
+            tracking_cname=TRACKING_CNAME,
+        )
+        self._categories: dict[int, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"SmartleadPlatform({self.client!r})"
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    async def connect_mailbox(self, spec: MailboxSpec) -> str:
+        """The new account's id. A known address is not connected twice: raises `Conflict`, find it instead."""
+        if found := await self.client.mailboxes.find(spec.address):
+            raise Conflict(
+                f"Smartlead already has {spec.address} as account {found.id}.",
+                vendor="smartlead",
+                operation="create_email_account",
+                hint="Adopt it with `find_mailbox`; a second account would orphan its leads (V14).",
+                ref=str(found.id),
+            )
+        return str(await self.client.create_email_account(Hidden(smartlead_words.account_fields(spec))))
+
+    async def find_mailbox(self, address: str) -> MailboxSeen | None:
+        found = await self.client.mailboxes.find(address)
+        return smartlead_words.mailbox(found) if found else None
+
+    async def mailboxes(self) -> AsyncIterator[MailboxSeen]:
+        async for account in self.client.mailboxes.list():
+            yield smartlead_words.mailbox(account)
+
+    async def mailbox(self, ref: str) -> MailboxSeen:
+        return smartlead_words.mailbox(await self.client.mailboxes.get(ref))
+
+    async def set_mailbox_limits(self, ref: str, *, daily_cap: int, min_gap_minutes: int) -> Applied:
+        gap, clamped = _clamp({"min_gap_minutes": (min_gap_minutes, (SHORTEST_GAP, 24 * 60))})
+        values = {"daily_cap": daily_cap, **gap}
+        await self.client.mailboxes.update(
+            ref, max_email_per_day=daily_cap, time_to_wait_in_mins=gap["min_gap_minutes"]
+        )
+        return Applied(values=values, clamped=clamped)
+
+    async def set_warmup(self, ref: str, settings: WarmupSettings) -> Applied:
+        """The day's own figure goes to the vendor; what its bounds do not allow is clamped and said so (V4)."""
+        values, clamped = _clamp(
+            {
+                "per_day": (settings.per_day, PER_DAY),
+                "rampup": (settings.rampup, RAMPUP),
+                "reply_percent": (settings.reply_percent, REPLIES),
+            }
+        )
+        await self.client.configure_warmup(
+            ref,
+            warmup_enabled=settings.enabled,
+            total_warmup_per_day=values["per_day"],
+            daily_rampup=values["rampup"],
+            reply_rate_percentage=values["reply_percent"],
+        )
+        return Applied(values={"enabled": settings.enabled, **values}, clamped=clamped)
+
+    async def warmup(self, ref: str) -> WarmupReading | None:
+        stats = await self.client.get_warmup_status(ref)
+        return smartlead_words.warmup_reading(stats) if stats else None
+
+    async def suspend_mailbox(self, ref: str, suspended: bool) -> None:
+        await (self.client.mailboxes.suspend(ref) if suspended else self.client.mailboxes.unsuspend(ref))
+
+    async def reconnect_mailboxes(self) -> None:
+        await self.client.mailboxes.reconnect_failed()
+
+    async def campaigns(self) -> Sequence[CampaignSeen]:
+        return [smartlead_words.campaign(found) for found in await self.client.list_campaigns()]
+
+    async def campaign(self, ref: str) -> CampaignSeen:
+        return smartlead_words.campaign(await self.client.get_campaign(ref))
+
+    async def create_campaign(self, name: str) -> str:
+        return str(await self.client.create_campaign(name))
+
+    async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings) -> None:
+        await self.client.campaigns.set_schedule(ref, **smartlead_words.schedule_fields(schedule))
+        await self.client.campaigns.set_settings(ref, **smartlead_words.settings_fields(settings))
+
+    async def set_steps(self, ref: str, steps: Sequence[Step]) -> None:
+        known = {found.seq_number: found.id for found in await self.client.campaigns.sequences(ref)}
+        await self.client.campaigns.set_sequences(ref, [smartlead_words.step_fields(step, known) for step in steps])
+
+    async def steps(self, ref: str) -> Sequence[Step]:
+        found = [smartlead_words.step(sequence) for sequence in await self.client.campaigns.sequences(ref)]
+        return sorted(found, key=lambda step: step.position)
+
+    async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None:
+        """Adds first, then removes, so that an active campaign is never left without one."""
+        wanted = {int(mailbox) for mailbox in mailbox_refs}
+        have = {account.id for account in await self.client.campaigns.mailboxes(ref)}
+        await self.client.campaigns.add_mailboxes(ref, sorted(wanted - have))
+        await self.client.campaigns.remove_mailboxes(ref, sorted(have - wanted), urgent=True)
+
+    async def start_campaign(self, ref: str) -> None:
+        await self.client.start_campaign(ref)
+
+    async def pause_campaign(self, ref: str, *, urgent: bool = True) -> None:
+        await self.client.pause_campaign(ref, urgent=urgent)
+
+    async def add_leads(self, campaign_ref: str, leads: Sequence[NewLead]) -> AddedLeads:
+        """One batch of at most `capabilities.max_leads_per_call`, every address accounted for."""
+        answer = await self.client.leads.add(campaign_ref, [smartlead_words.lead_fields(lead) for lead in leads])
+        return sorted_out(answer, [lead.email for lead in leads])
+
+    async def leads(self, campaign_ref: str) -> AsyncIterator[LeadSeen]:
+        names = await self._category_names()
+        async for found in self.client.get_campaign_leads(campaign_ref):
+            yield smartlead_words.lead(found, names)
+
+    async def find_lead(self, email: str) -> tuple[str, Sequence[str]] | None:
+        """The lead's id and the campaigns it is in."""
+        found = await self.client.get_lead_by_email(email)
+        return (str(found.id), [str(c.campaign_id) for c in found.lead_campaign_data]) if found else None
+
+    async def pause_lead(self, campaign_ref: str, lead_ref: str) -> None:
+        await self.client.leads.pause(campaign_ref, lead_ref)
+
+    async def resume_lead(self, campaign_ref: str, lead_ref: str, *, delay_days: int = 0) -> None:
+        await self.client.leads.resume(campaign_ref, lead_ref, delay_days)
+
+    async def stop_lead(self, campaign_ref: str, lead_ref: str) -> None:
+        """For good: unsubscribed from this campaign. Deleting would lose its history (V14)."""
+        await self.client.leads.unsubscribe_from(campaign_ref, lead_ref)
+
+    async def unsubscribe_lead(self, lead_ref: str) -> None:
+        await self.client.leads.unsubscribe(lead_ref)
+
+    async def block(self, addresses: Sequence[str]) -> None:
+        if addresses:
+            await self.client.leads.block(addresses)
+
+    async def stats(self, campaign_ref: str) -> CampaignStats:
+        return smartlead_words.stats(await self.client.statistics.totals(campaign_ref))
+
+    async def sent_messages(self, campaign_ref: str, *, since: datetime | None = None) -> AsyncIterator[SentMessage]:
+        async for row in self.client.statistics.messages(campaign_ref, since=since):
+            if message := smartlead_words.sent_message(row):
+                yield message
+
+    async def history(self, campaign_ref: str, lead_ref: str) -> Sequence[HistoryEntry]:
+        return smartlead_words.history(await self.client.statistics.history(campaign_ref, lead_ref))
+
+    async def complaints(self, campaign_ref: str) -> Sequence[LeadSeen]:
+        """Leads marked as complaining: the vendor has no event for it, only this filter (V5)."""
+        names = await self._category_names()
+        found = self.client.get_campaign_leads(campaign_ref, emailStatus="is_spam")
+        return [smartlead_words.lead(lead, names) async for lead in found]
+
+    async def ensure_webhook(self, campaign_ref: str, url: str) -> str:
+        return str(await self.client.configure_webhook(campaign_ref, url) or "")
+
+    def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
+        return smartlead_events.parse(body)
+
+    async def _category_names(self) -> dict[int, str]:
+        if self._categories is None:
+            self._categories = {found.id: found.name for found in await self.client.leads.categories()}
+        return self._categories
+
+
+def _clamp(
+    asked: Mapping[str, tuple[int, tuple[int, int]]],
+) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:
+    values = {name: min(max(value, low), high) for name, (value, (low, high)) in asked.items()}
+    clamped = {name: (value, values[name]) for name, (value, _) in asked.items() if values[name] != value}
+    if clamped:
+        log.info("smartlead.clamped", **{name: f"{was}→{now}" for name, (was, now) in clamped.items()})
+    return values, clamped

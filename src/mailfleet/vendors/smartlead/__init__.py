@@ -1,0 +1,1 @@
+"""Smartlead: e-mail accounts, campaigns, leads, statistics, webhooks, placement tests. See `index.tsv`, `quirks.md`."""

@@ -1,0 +1,164 @@
+"""From an answer, or the lack of one, to one typed error with what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_origin
+
+import msgspec
+
+from mailfleet.errors import (
+    Ambiguous,
+    CircuitOpen,
+    Conflict,
+    Drift,
+    Forbidden,
+    Invalid,
+    NotFound,
+    RateLimited,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+    VendorError,
+)
+from mailfleet.vendors.transport.answer import Answer
+from mailfleet.vendors.transport.operation import Failure, Operation
+from mailfleet.vendors.transport.secret import Redactor
+from mailfleet.vendors.transport.wire import Lost
+
+T = TypeVar("T")
+SHOWN = 200
+_BY_STATUS: Mapping[int, type[VendorError]] = {
+    400: Invalid, 401: Unauthorized, 402: Forbidden, 403: Forbidden, 404: NotFound, 408: Unavailable,
+    409: Conflict, 422: Invalid, 429: RateLimited,
+}  # fmt: skip
+_HINTS: Mapping[type[VendorError], str] = {
+    Unauthorized: "Check the key in the settings: `mailfleet config show` names where it was looked for.",
+    Forbidden: "The key's plan or rights do not cover this, or an edge rule refused the call.",
+    NotFound: "It was removed at the vendor, or belongs to another account.",
+    Conflict: "Look at the object at the vendor before trying again.",
+    Invalid: "Nothing was changed at the vendor; correct what the message names.",
+    RateLimited: "Wait as long as it says; the budget already holds back all other calls with this key.",
+    Unavailable: "The vendor is failing; calls are retried and the next run takes up what is left.",
+    TimedOut: "No answer in time; look at the vendor's status page.",
+    CircuitOpen: "It is tried again by itself; `mailfleet doctor` shows the state.",
+    Ambiguous: "It is in the journal and is settled by reading; do not repeat it by hand.",
+    Drift: "The vendor changed its interface: the field is named; report it with the redacted body.",
+}
+_WHERE = re.compile(r" - at `([^`]*)`")
+
+
+def text_of(answer: Answer) -> str:
+    """What a body says went wrong: `error.message`, else `error`, else `message`, else its start (smartlead:errors)."""
+    error = answer.fields.get("error")
+    if isinstance(error, Mapping) and isinstance(error.get("message"), str):
+        return error["message"]
+    for said in (error, answer.fields.get("message")):
+        if isinstance(said, str) and said:
+            return said
+    if answer.kind == "html":
+        return "an HTML page" + (f" ({title})" if (title := _title(answer.text)) else "")
+    shown = answer.text or (msgspec.json.encode(answer.data).decode() if answer.data is not None else "")
+    return shown.strip()[:SHOWN] or "an empty body"
+
+
+def by_status(answer: Answer, message: str = "") -> Failure | None:
+    """The usual meaning of a status; a vendor's `judge` looks into the body first. None: a success."""
+    status = answer.status
+    if 200 <= status < 300:
+        return None
+    kind = _BY_STATUS.get(status, Unavailable if status >= 500 else VendorError)
+    return Failure(kind=kind, message=message or text_of(answer), settled=status < 500 and status != 408)
+
+
+def raised(
+    vendor: str, operation: Operation, answer: Answer, failure: Failure, redactor: Redactor, wait: float | None
+) -> VendorError:
+    """The error for an answer that is not a success."""
+    kind = Ambiguous if operation.write and not failure.settled else failure.kind
+    said = redactor.text(failure.message)
+    outcome = "may or may not have taken effect" if kind is Ambiguous else "failed"
+    return kind(
+        f"{vendor} {operation.name} {outcome}: {said} (HTTP {answer.status}).",
+        vendor=vendor,
+        operation=operation.name,
+        status=answer.status,
+        request_id=answer.request_id,
+        retry_after=wait,
+        body=redactor.body(answer.text, answer.data),
+        hint=failure.hint or hint(kind),
+    )
+
+
+def unanswered(vendor: str, operation: Operation, lost: Lost) -> VendorError:
+    """The error for a call that got no answer."""
+    if operation.write and lost.sent:
+        kind, what = Ambiguous, "left and got no answer, so its outcome is unknown"
+    else:
+        kind, what = (TimedOut if lost.timed_out and lost.sent else Unavailable), "got no answer"
+    return kind(
+        f"{vendor} {operation.name} {what}: {lost.name}: {lost.message}.",
+        vendor=vendor,
+        operation=operation.name,
+        hint=hint(kind),
+    )
+
+
+def resting(vendor: str, operation: Operation) -> CircuitOpen:
+    return CircuitOpen(
+        f"{vendor} {operation.name} was not tried: {vendor} has been failing and is given a rest.",
+        vendor=vendor,
+        operation=operation.name,
+        hint=hint(CircuitOpen),
+    )
+
+
+def exhausted(vendor: str, operation: Operation, wait: float) -> RateLimited:
+    """Our own budget says to wait longer than we are ready to."""
+    return RateLimited(
+        f"{vendor} {operation.name} was not sent: the budget of this key is used up for {wait:.0f} s.",
+        vendor=vendor,
+        operation=operation.name,
+        retry_after=wait,
+        hint=hint(RateLimited),
+    )
+
+
+def fitted(vendor: str, operation: Operation, answer: Answer, kind: type[T], redactor: Redactor) -> T | Drift:
+    """The body as `kind`, digits in strings taken as numbers; a `Drift` naming the field where it does not fit."""
+    nothing = answer.data == {} and get_origin(kind) is list  # smartlead:errors, lists of unknown ids
+    try:
+        return msgspec.convert([] if nothing else answer.data, kind, strict=False)
+    except msgspec.ValidationError as error:
+        told = str(error)
+    return drift(vendor, operation, answer, told, redactor)
+
+
+def drift(vendor: str, operation: Operation, answer: Answer, told: str, redactor: Redactor) -> Drift:
+    where = found[1] if (found := _WHERE.search(told)) else "$"
+    return Drift(
+        f"{vendor} {operation.name} answered in a shape we do not know: {redactor.text(told)}.",
+        vendor=vendor,
+        operation=operation.name,
+        status=answer.status,
+        request_id=answer.request_id,
+        body=redactor.body(answer.text, answer.data),
+        hint=hint(Drift),
+        field=where,
+    )
+
+
+def hint(kind: type[VendorError]) -> str:
+    return next((text for known, text in _HINTS.items() if kind is known), "")
+
+
+def _title(page: str) -> str:
+    found = re.search(r"<title>\s*([^<]{1,100})", page, re.I)
+    return found[1].strip() if found else ""
+
+
+def refused_inside(answer: Answer) -> bool:
+    """A 200 that says no: `ok:false`, `success:false` (smartlead:errors)."""
+    fields: Mapping[str, Any] = answer.fields
+    return fields.get("ok") is False or fields.get("success") is False

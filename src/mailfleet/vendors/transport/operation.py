@@ -1,0 +1,97 @@
+"""What is called, what became of it, and how patient we are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from mailfleet.errors import VendorError
+from mailfleet.vendors.transport.answer import Answer
+from mailfleet.vendors.transport.protocols import Window
+from mailfleet.vendors.transport.secret import Redactor, Secret, fingerprint
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of call. A write says how it is reconciled when its outcome is unknown (V9)."""
+
+    name: str
+    method: Method
+    path: str
+    reconcile: str = ""
+    """By reading what, matched on what; empty: a read, which may be repeated."""
+    timeout: float | None = None
+    """Seconds of the first attempt, where the vendor is known to be slow."""
+
+    @property
+    def write(self) -> bool:
+        return bool(self.reconcile)
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer means when it is not a success. `settled`: the vendor decided, nothing is pending there."""
+
+    kind: type[VendorError]
+    message: str
+    settled: bool = True
+    hint: str = ""
+    throttles: bool = True
+    """A rate limit that holds the whole key; False: it concerns this one operation."""
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """Real seconds. Timeouts grow with each attempt up to the cap; `queue` bounds the wait for the budget."""
+
+    attempts: int = 4
+    timeouts: int = 3
+    deadline: float = 120
+    first_wait: float = 0.5
+    timeout: float = 20
+    timeout_cap: float = 60
+    queue: float = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """A key and where it goes. Its values are shown to nobody: every secret is a `Secret`."""
+
+    query: Mapping[str, Secret] = field(default_factory=dict)
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    form: Mapping[str, Secret] = field(default_factory=dict)
+    basic: tuple[str, Secret] | None = None
+    url: Secret | None = None
+    """The whole address where it is itself the secret (an incoming webhook)."""
+
+    def secrets(self) -> Sequence[Secret]:
+        own = [*self.query.values(), *self.headers.values(), *self.form.values()]
+        bare = [Secret(secret.reveal().removeprefix("Bearer ")) for secret in self.headers.values()]
+        return [*own, *bare, *([self.basic[1]] if self.basic else []), *([self.url] if self.url else [])]
+
+    def key_id(self, vendor: str) -> str:
+        every = self.secrets()
+        return fingerprint(vendor, every[0]) if every else vendor
+
+    def redactor(self) -> Redactor:
+        return Redactor(self.secrets())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vendor:
+    """What the transport has to know of one vendor's ways."""
+
+    name: str
+    base_url: str
+    access: Access
+    windows: Sequence[Window]
+    judge: Callable[[Answer], Failure | None]
+    scrub: Callable[[Any], Any] | None = None
+    circuit: str = ""
+    reserved: float = 0.05
+
+    @property
+    def circuit_name(self) -> str:
+        return self.circuit or self.name

@@ -1,0 +1,45 @@
+"""When to try again: reads with backoff and jitter, a write only if it certainly had no effect (V9)."""
+
+from __future__ import annotations
+
+import random
+
+from mailfleet.errors import RateLimited
+from mailfleet.vendors.transport import windows
+from mailfleet.vendors.transport.answer import Answer
+from mailfleet.vendors.transport.operation import Failure, Operation, Patience
+from mailfleet.vendors.transport.wire import Lost
+
+
+def timeout(operation: Operation, attempt: int, patience: Patience) -> float:
+    """Seconds for this attempt: more each time, within the cap."""
+    first = operation.timeout or patience.timeout
+    return min(max(patience.timeout_cap, first), first * attempt)
+
+
+def wait(
+    operation: Operation,
+    result: Answer | Lost,
+    failure: Failure | None,
+    attempt: int,
+    patience: Patience,
+    rng: random.Random,
+) -> float | None:
+    """Seconds before the next attempt; None: there is none."""
+    timed_out = isinstance(result, Lost) and result.timed_out
+    if attempt >= (patience.timeouts if timed_out else patience.attempts):
+        return None
+    if not _without_effect(operation, result, failure):
+        return None
+    asked = windows.wait_asked(result.headers, result.data) if isinstance(result, Answer) else None
+    return patience.first_wait * 2 ** (attempt - 1) * (1 + rng.random()) if asked is None else asked
+
+
+def _without_effect(operation: Operation, result: Answer | Lost, failure: Failure | None) -> bool:
+    if isinstance(result, Lost):
+        return not (operation.write and result.sent)
+    if failure is None:
+        return False
+    if failure.kind is RateLimited:
+        return failure.throttles
+    return not failure.settled and not operation.write

@@ -1,0 +1,198 @@
+"""The way of every call: circuit, budget, journal, wire, judgement, and what to do when it fails (V8, V9, I5)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx2
+import msgspec
+
+from mailfleet.errors import Drift, RateLimited, Unavailable, VendorError
+from mailfleet.vendors.transport import failures, retry, windows
+from mailfleet.vendors.transport.answer import Answer
+from mailfleet.vendors.transport.operation import Failure, Operation, Patience, Vendor
+from mailfleet.vendors.transport.protocols import Budget, Calls, Circuit, Journal, Settled, Window
+from mailfleet.vendors.transport.wire import Lost, Outgoing, Wire, opened, place
+
+T = TypeVar("T")
+OUTCOME_KEPT = 4000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What all transports of a process share."""
+
+    journal: Journal
+    budget: Budget
+    circuit: Circuit
+    calls: Calls
+    patience: Patience = field(default_factory=Patience)
+    rng: random.Random = field(default_factory=random.Random)
+    """Jitter only: nothing that has to be repeatable."""
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    http: httpx2.AsyncBaseTransport | None = None
+    """In place of sockets, for tests."""
+
+
+class Transport:
+    """Calls one vendor with one key."""
+
+    def __init__(self, vendor: Vendor, means: Means) -> None:
+        self.vendor = vendor
+        self.key_id = vendor.access.key_id(vendor.name)
+        self._means = means
+        self._redactor = vendor.access.redactor()
+        self._wire = Wire(vendor, means.http)
+        self._learned: Sequence[Window] | None = None
+
+    def __repr__(self) -> str:
+        return f"Transport({self.key_id})"
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+    async def ask(self, operation: Operation, kind: type[T], /, **call: Any) -> T:
+        """As `call`, the body fitted to `kind`. Raises `Drift` naming the field where it does not fit."""
+
+        def fit(answer: Answer) -> T | Drift:
+            return failures.fitted(self.vendor.name, operation, answer, kind, self._redactor)
+
+        return await self._run(operation, fit, **call)
+
+    async def call(self, operation: Operation, /, **call: Any) -> Answer:
+        """The answer to a call that succeeded; any other outcome raises a `VendorError`.
+
+        `at` fills the path, `query` and `body` (JSON) or `form` go along; `urgent` uses the reserved share of the
+        budget and tries even a resting vendor; of a write, `match` is what reconciliation compares, `journaled`
+        replaces the body in the journal.
+        """
+        return await self._run(operation, lambda answer: answer, **call)
+
+    async def _run(
+        self,
+        operation: Operation,
+        fit: Callable[[Answer], T | Drift],
+        *,
+        at: Mapping[str, object] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        urgent: bool = False,
+        match: Mapping[str, Any] | None = None,
+        journaled: Any = None,
+    ) -> T:
+        path = place(operation.path, at or {})
+        going = Outgoing(operation=operation, path=path, query=query or {}, body=body, form=form, headers=headers or {})
+        started, attempt, entry = time.monotonic(), 0, ""
+        while True:
+            attempt += 1
+            if refusal := await self._turn(operation, urgent):
+                await self._finish(entry, "abandoned", {}, refusal.what)
+                raise refusal
+            if operation.write and not entry:
+                entry = await self._intend(going, match or {}, journaled)
+            result = await self._wire.exchange(going, retry.timeout(operation, attempt, self._means.patience))
+            failure = await self._noted(operation, result, attempt)
+            if isinstance(result, Answer) and failure is None:
+                return await self._accept(entry, result, fit(result))
+            wait = retry.wait(operation, result, failure, attempt, self._means.patience, self._means.rng)
+            if wait is None or time.monotonic() - started + wait > self._means.patience.deadline:
+                raise await self._give_up(operation, entry, result, failure)
+            await self._pause(result, failure, wait)
+
+    async def _turn(self, operation: Operation, urgent: bool) -> VendorError | None:
+        """Waits until circuit and budget let us go; the error when they will not."""
+        vendor, means = self.vendor, self._means
+        if await means.circuit.admit(vendor.circuit_name) == "open" and not urgent:
+            return failures.resting(vendor.name, operation)
+        waited = 0.0
+        while wait := await means.budget.take(
+            vendor.name, self.key_id, vendor.windows, reserved=vendor.reserved, urgent=urgent
+        ):
+            waited += wait
+            if waited > means.patience.queue:
+                return failures.exhausted(vendor.name, operation, wait)
+            await means.sleep(wait)
+        return None
+
+    async def _intend(self, going: Outgoing, match: Mapping[str, Any], journaled: Any) -> str:
+        body = opened(going.body) if going.body is not None else going.form
+        request = {
+            "method": going.operation.method,
+            "query": going.query,
+            "body": body if journaled is None else journaled,
+        }
+        return await self._means.journal.intend(
+            vendor=self.vendor.name,
+            operation=going.operation.name,
+            key_id=self.key_id,
+            target=self._redactor.text(going.path),
+            request=self._redactor.value(msgspec.to_builtins(request)),
+            match=self._redactor.value(msgspec.to_builtins(dict(match))),
+        )
+
+    async def _noted(self, operation: Operation, result: Answer | Lost, attempt: int) -> Failure | None:
+        """Measures the attempt, tells the circuit and the budget; what the answer means when it is no success."""
+        means, name = self._means, self.vendor.circuit_name
+        status = str(result.status) if isinstance(result, Answer) else result.name
+        means.calls.called(self.vendor.name, operation.name, status, ms=result.ms, attempt=attempt)
+        failure = self.vendor.judge(result) if isinstance(result, Answer) else None
+        if isinstance(result, Lost) or (failure and issubclass(failure.kind, Unavailable)):
+            await means.circuit.failed(name, status)
+        else:
+            await means.circuit.succeeded(name)
+        if isinstance(result, Answer):
+            await self._learn(result)
+        return failure
+
+    async def _learn(self, answer: Answer) -> None:
+        told = windows.seen(answer.headers, self.vendor.windows)
+        if told and told != self._learned:
+            self._learned = told
+            await self._means.budget.learn(self.vendor.name, self.key_id, told)
+
+    async def _pause(self, result: Answer | Lost, failure: Failure | None, wait: float) -> None:
+        """Before the next attempt: a rate limit holds every process that uses the key, anything else only us."""
+        if isinstance(result, Answer) and failure and failure.kind is RateLimited:
+            await self._means.budget.block(self.vendor.name, self.key_id, wait)
+        await self._means.sleep(wait)
+
+    async def _accept(self, entry: str, answer: Answer, value: T | Drift) -> T:
+        """A success. One whose shape we do not know is settled by reading, like an unknown outcome."""
+        if isinstance(value, Drift):
+            await self._finish(entry, "ambiguous", self._kept(answer), value.what)
+            raise value
+        await self._finish(entry, "done", self._kept(answer))
+        return value
+
+    async def _give_up(
+        self, operation: Operation, entry: str, result: Answer | Lost, failure: Failure | None
+    ) -> VendorError:
+        """The error to raise, the journal already closed accordingly."""
+        if isinstance(result, Lost):
+            error = failures.unanswered(self.vendor.name, operation, result)
+            await self._finish(entry, "ambiguous" if result.sent else "abandoned", {}, error.what)
+            return error
+        meaning = failure or Failure(kind=VendorError, message=failures.text_of(result))
+        wait = windows.wait_asked(result.headers, result.data)
+        if meaning.kind is RateLimited and meaning.throttles and wait:
+            await self._means.budget.block(self.vendor.name, self.key_id, wait)
+        error = failures.raised(self.vendor.name, operation, result, meaning, self._redactor, wait)
+        await self._finish(entry, "refused" if meaning.settled else "ambiguous", self._kept(result), error.what)
+        return error
+
+    async def _finish(self, entry: str, state: Settled, outcome: Mapping[str, Any], error: str = "") -> None:
+        if entry:
+            await self._means.journal.finish(entry, state, outcome=outcome, error=error)
+
+    def _kept(self, answer: Answer) -> dict[str, Any]:
+        shown = self._redactor.value(answer.data)
+        if len(msgspec.json.encode(shown)) > OUTCOME_KEPT:
+            shown = None
+        return {"status": answer.status, "request_id": answer.request_id, "answer": shown}
