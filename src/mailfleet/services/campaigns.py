@@ -52,7 +52,7 @@ async def configure_steps(fleet: Fleet, campaign_id: UUID, steps: Sequence[Mappi
     """Writes the sequence here and at the platform; returns the sequence's id, ours."""
     campaign, ref = await _both(fleet, campaign_id)
     config = _config(campaign)
-    given = msgspec.convert([dict(step) for step in steps], tuple[rules.Step, ...])
+    given = msgspec.convert([{"subject": "", "delay_days": 0, **step} for step in steps], tuple[rules.Step, ...])
     if campaign.state != "draft":
         return str(campaign.sequence_id)
     async with fleet.db.transaction() as db:
@@ -87,10 +87,15 @@ async def assign_mailboxes(fleet: Fleet, campaign_id: UUID, mailbox_ids: Sequenc
     return [sender.address for sender in senders]
 
 
-async def set_schedule(fleet: Fleet, campaign_id: UUID) -> None:
-    """Sets schedule and settings at the platform, in the campaign's own time zone."""
+async def set_schedule(fleet: Fleet, campaign_id: UUID, schedule: Mapping[str, Any] | None = None) -> None:
+    """Sets schedule and settings at the platform, in the campaign's own time zone.
+
+    The configuration was checked as a whole: a `schedule` that differs from it is refused.
+    """
     campaign, ref = await _both(fleet, campaign_id)
     config = _config(campaign)
+    if schedule and str(schedule.get("timezone", config.schedule.timezone)) != config.schedule.timezone:
+        raise NotAllowed(f"{campaign.name} has another schedule.", reasons=("the configuration decides its schedule",))
     await fleet.platform(campaign.platform).set_campaign(
         ref,
         schedule=Schedule(
@@ -190,6 +195,12 @@ async def stats(fleet: Fleet, campaign_id: UUID) -> dict[str, Any]:
         ours = await events.campaign_sums(db, campaign_id)
         states = await campaigns.lead_states(db, campaign_id)
     return {**msgspec.to_builtins(theirs), "ours": dict(ours), "leads_by_status": dict(states), "state": campaign.state}
+
+
+async def sending(fleet: Fleet) -> Sequence[Campaign]:
+    """Those that run or are paused."""
+    async with fleet.db.connection() as db:
+        return await campaigns.every(db, states=("running", "paused"))
 
 
 async def find(fleet: Fleet, key: str) -> Campaign:
@@ -338,18 +349,6 @@ async def _now_running(fleet: Fleet, campaign: Campaign) -> str:
             rule_version=fleet.policy.version, actor=fleet.actor, at=now,
         )  # fmt: skip
     return moved.state
-
-
-async def mark_finished(fleet: Fleet, campaign: Campaign, reason: str) -> None:
-    """The platform has nothing left to send for it."""
-    now = fleet.clock.now()
-    async with fleet.db.transaction() as db:
-        if await campaigns.move(db, campaign, "completed", now):
-            await transitions.record(
-                db, entity="campaign", entity_id=str(campaign.id), from_state=campaign.state, to_state="completed",
-                event="finished", reason=reason, evidence={}, rule="campaigns.finished",
-                rule_version=fleet.policy.version, actor=campaign.platform, at=now,
-            )  # fmt: skip
 
 
 def reasons_of(error: MailfleetError) -> str:

@@ -132,7 +132,7 @@ async def _settle(
     rows = tables.read(table, after=begun.rows_read)
     settled = 0
     while batch := list(islice(rows, BATCH)):
-        await _store(fleet, begun, batch, columns, options, campaign_id)
+        await store(fleet, begun, batch, columns, options, campaign_id)
         settled += len(batch)
         if progress:
             progress(settled, table.rows)
@@ -144,7 +144,7 @@ async def _settle(
         )  # fmt: skip
 
 
-async def _store(
+async def store(
     fleet: Fleet,
     begun: Import,
     batch: Sequence[tuple[int, list[str]]],

@@ -1,0 +1,5 @@
+"""`python -m mailfleet.receiver`."""
+
+from mailfleet.receiver.serve import main
+
+main()
