@@ -6,6 +6,7 @@ the platform is told: limits that did not arrive are drift, and the next round m
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -331,4 +332,6 @@ async def _told_disconnected(fleet: Fleet, ours: Sequence[Mailbox]) -> None:
             body="The platform lost the connection; reconnecting is tried. After 24 h the mailbox is retired.",
         )
         if new:
-            await fleet.platform().reconnect_mailboxes()
+            # The platform limits how often; a refusal changes nothing, the clock of S12a runs on.
+            with contextlib.suppress(VendorError):
+                await fleet.platform().reconnect_mailboxes()

@@ -57,16 +57,26 @@ async def put(
     identity: Mapping[str, object] | None = None,
     policy: Mapping[str, object] | None = None,
 ) -> Client:
-    """Adds the client, or brings the one of this slug up to date."""
+    """Adds the client, or brings the one of this slug up to date; identity and policy not given are kept."""
     found = await row(
         db,
         Client,
         """insert into mailfleet.clients (slug, name, timezone, country, identity, policy)
-           values (%s, %s, %s, %s, %s, %s)
+           values (%(slug)s, %(name)s, %(timezone)s, %(country)s,
+                   coalesce(%(identity)s::jsonb, '{}'), coalesce(%(policy)s::jsonb, '{}'))
            on conflict (slug) do update set name = excluded.name, timezone = excluded.timezone,
-               country = excluded.country, identity = excluded.identity, policy = excluded.policy
+               country = excluded.country,
+               identity = coalesce(%(identity)s::jsonb, clients.identity),
+               policy = coalesce(%(policy)s::jsonb, clients.policy)
            returning id, slug, name, timezone, country, identity, policy""",
-        [slug, name, timezone, country, Json(dict(identity or {})), Json(dict(policy or {}))],
+        {
+            "slug": slug,
+            "name": name,
+            "timezone": timezone,
+            "country": country,
+            "identity": None if identity is None else Json(dict(identity)),
+            "policy": None if policy is None else Json(dict(policy)),
+        },
     )
     assert found is not None
     return found
