@@ -158,10 +158,10 @@ async def _processes(stack: contextlib.AsyncExitStack, home: Path, settings: Set
     url = f"http://127.0.0.1:{settings.receiver_port}"
     environment = environment_of(settings)
     children = [
-        await _started(stack, home, name, [sys.executable, "-m", "mailfleet.cli", name], environment=environment)
-        for name in ("receiver", "worker")
+        await _started(stack, home, name, [sys.executable, "-m", "mailfleet.cli", name, *more], environment=environment)
+        for name, more in (("receiver", ()), ("worker", ("--pause", "0.1")))
     ]
-    await children[0].answers(f"{url}/health", within=_READY_WITHIN)
+    await children[0].answers(f"{url}/healthz", within=_READY_WITHIN)
     return url
 
 

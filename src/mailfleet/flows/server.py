@@ -12,8 +12,6 @@ import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import httpx2
-
 from mailfleet.process import Child, free_port
 from mailfleet.store.embedded import LocalPostgres
 
@@ -77,33 +75,33 @@ def database_url(home: Path, postgres: LocalPostgres | None) -> str:
     return postgres.asyncpg_url(DATABASE)
 
 
+async def started(home: Path, *, postgres: LocalPostgres | None, port: int) -> Child:
+    """A server that answers. Raises ProcessFailed with the end of its log when it does not within three minutes."""
+    (home / "prefect").mkdir(parents=True, exist_ok=True)
+    environment = server_environment(home, database_url(home, postgres), port)
+    child = await Child.start(
+        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+        environment={**clean_environment(), **environment},
+        log=home / "prefect" / "server.log",
+        name="the Prefect server",
+    )
+    await child.answers(f"http://127.0.0.1:{port}/api/health", within=_READY_WITHIN)
+    return child
+
+
 @contextlib.asynccontextmanager
 async def prefect_server(home: Path, *, postgres: LocalPostgres | None = None, port: int = 0) -> AsyncGenerator[str]:
-    """Runs a server for as long as the block lasts and yields its API URL. It dies with this process.
-
-    Raises ProcessFailed with the end of its log when it does not become ready within three minutes, and ConfigError
-    when the port is taken.
+    """A server for as long as the block lasts; its API URL. It dies with this process. Raises also ConfigError when
+    the port is taken.
     """
-    (home / "prefect").mkdir(parents=True, exist_ok=True)
     chosen = free_port(port)
-    url = f"http://127.0.0.1:{chosen}/api"
-    environment = server_environment(home, database_url(home, postgres), chosen)
-    log = home / "prefect" / "server.log"
-    argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(chosen)]
-    whole = {**clean_environment(), **environment}
-    async with Child.running(argv, environment=whole, log=log, name="the Prefect server") as child:
-        await child.answers(f"{url}/health", within=_READY_WITHIN)
-        yield url
+    child = await started(home, postgres=postgres, port=chosen)
+    try:
+        yield f"http://127.0.0.1:{chosen}/api"
+    finally:
+        await child.stop()
 
 
 def clean_environment() -> dict[str, str]:
     """This process' environment without what would point a server at another one."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-
-
-async def healthy(api_url: str) -> bool:
-    try:
-        async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
-            return (await client.get(f"{api_url}/health")).status_code == 200
-    except httpx2.HTTPError:
-        return False
