@@ -105,10 +105,11 @@ create table mailfleet.journal (
     error text not null default '',
     actor text not null default '',
     intended_at timestamptz not null,
+    wall_at timestamptz not null default clock_timestamp(),  -- by the server: how long ago it really left
     finished_at timestamptz,
     reconciled_at timestamptz
 );
-create index on mailfleet.journal (state, intended_at) where state in ('intended', 'ambiguous');
+create index on mailfleet.journal (state, wall_at) where state in ('intended', 'ambiguous');
 create index on mailfleet.journal (vendor, operation, target, intended_at);
 
 -- Commands that follow from a committed decision. A worker process takes them with "for update skip locked".
@@ -127,21 +128,67 @@ create table mailfleet.outbox (
 create unique index outbox_once on mailfleet.outbox (dedupe_key) where dedupe_key is not null;
 create index outbox_due on mailfleet.outbox (run_at, id) where state = 'pending';
 
--- One budget per API key over all processes: one row a call admitted, kept as long as the longest window.
+-- One budget per API key over all processes. Calls admitted are numbered, so whether a window is full is one look at
+-- the call that is `limit` numbers back, however wide the window.
 create table mailfleet.api_keys (
-    key_id text primary key,
+    key_id text collate "C" primary key,
     vendor text not null,
-    windows jsonb not null,                        -- [[limit, seconds], …] as last learned from plan and headers
-    reserved numeric not null default 0.1,         -- share kept for urgent calls
+    windows jsonb not null,                        -- [[limit, seconds], …] by plan, or as learned from headers
+    learned boolean not null default false,
+    last bigint not null default 0,
     blocked_until timestamptz,
     updated_at timestamptz not null default now()
 );
 create table mailfleet.api_takes (
-    key_id text not null references mailfleet.api_keys,
+    key_id text collate "C" not null references mailfleet.api_keys,
+    n bigint not null,
     at timestamptz not null,
-    urgent boolean not null default false
+    urgent boolean not null default false,
+    primary key (key_id, n)
 );
-create index on mailfleet.api_takes (key_id, at);
+
+-- 0: one call is admitted and counted in every window. Else the seconds to wait, and nothing is taken. A function, and not
+-- a statement, because the look at the windows needs a snapshot taken after the key's row was locked.
+create function mailfleet.api_take(key text, of_vendor text, plan jsonb, reserved numeric, is_urgent boolean, slack numeric)
+returns double precision language plpgsql as $$
+declare
+    mine mailfleet.api_keys;
+    instant timestamptz;
+    wait interval;
+    widest bigint;
+begin
+    perform set_config('synchronous_commit', 'off', true);  -- losing a fraction of a second of these rows harms nobody
+    select * into mine from mailfleet.api_keys where key_id = key for update;
+    if not found then
+        insert into mailfleet.api_keys (key_id, vendor, windows) values (key, of_vendor, plan) on conflict do nothing;
+        select * into mine from mailfleet.api_keys where key_id = key for update;
+    end if;
+    if not mine.learned and mine.windows <> plan then
+        update mailfleet.api_keys set windows = plan, updated_at = clock_timestamp() where key_id = key;
+        mine.windows := plan;
+    end if;
+    instant := clock_timestamp();
+    if mine.blocked_until > instant then
+        return extract(epoch from mine.blocked_until - instant);
+    end if;
+    select max(taken.at + make_interval(secs => (span + slack)::double precision) - instant), max(most)
+    into wait, widest
+    from (select (w ->> 0)::bigint as most, (w ->> 1)::numeric as span from jsonb_array_elements(mine.windows) w) windows
+    left join mailfleet.api_takes taken on taken.key_id = key
+        and taken.n = mine.last + 1 - most
+            + case when is_urgent or reserved = 0 or most = 1 then 0 else greatest(1, floor(most * reserved)::bigint) end;
+    if wait > interval '0' then
+        return extract(epoch from wait);
+    end if;
+    insert into mailfleet.api_takes (key_id, n, at, urgent) values (key, mine.last + 1, instant, is_urgent);
+    update mailfleet.api_keys set last = mine.last + 1 where key_id = key;
+    if mine.last % 256 = 0 then
+        delete from mailfleet.api_takes where key_id = key and n < mine.last - widest;
+    end if;
+    return 0;
+end $$;
+revoke all on function mailfleet.api_take(text, text, jsonb, numeric, boolean, numeric) from public;
+grant execute on function mailfleet.api_take(text, text, jsonb, numeric, boolean, numeric) to service_role;
 
 create table mailfleet.circuits (
     vendor text primary key,
