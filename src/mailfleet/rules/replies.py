@@ -81,6 +81,8 @@ def is_automatic(headers: Mapping[str, str]) -> bool:
 
 def _sounds_automatic(plain: str) -> bool:
     """A responder's text without a header or subject to prove it: an absence in the present, and nothing about us."""
+    if AUTO_SUBJECT.search(plain[:40]) and hit("absent", plain):
+        return True
     if not hit("absent", plain):
         return bool(hit("left_company", plain) and hit("responder", plain)) or _is_receipt(plain)
     past = re.search(

@@ -123,7 +123,7 @@ def _parser() -> EmailReplyParser:
 
 
 def _known(sent_text: str) -> frozenset[str]:
-    return frozenset(bare for line in sent_text.splitlines() if len(bare := _bare(line)) >= 8)
+    return frozenset(bare for line in sent_text.splitlines() if len(bare := _bare(line)) >= 8 or " " in bare)
 
 
 def _bare(line: str) -> str:
