@@ -28,6 +28,8 @@ AUTO_SUBJECT = re.compile(
 PAST = re.compile(
     r"\b(?:was|were|had been|have been|just (?:got )?back|back from|war|étais|estaba|estuve|estava|ero)\b.{0,30}"
 )
+READ = 4000
+"""Characters the rules look at: a reply says what it means at its beginning."""
 LONG_REPLY = 60
 """Words; a keyword of the policy is evidence only in an answer shorter than this."""
 
@@ -61,7 +63,7 @@ def classify(
     `keywords` the policy's lists, read last and as whole words (S11).
     """
     stripped = reply_text.strip(text, sent_text)
-    plain = _evened(stripped)
+    plain = _evened(stripped[:READ])
     machine = is_automatic(headers or {})
     if machine or AUTO_SUBJECT.search(_evened(subject)) or _sounds_automatic(plain):
         return _automatic(stripped, plain, _evened(subject), on, proven=_proven(plain, _evened(subject), machine))
