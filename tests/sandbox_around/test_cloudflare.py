@@ -322,6 +322,7 @@ async def test_an_excess_of_calls_blocks_for_a_whole_window(world: World) -> Non
 async def test_an_unknown_path_and_a_body_that_is_not_json_are_said_so(cloud: Cloud) -> None:
     zone = await cloud.zone()
     assert refusal(await cloud.call("GET", "/nothing"))[:2] == (404, 7000)
+    assert refusal(await cloud.call("DELETE", "/zones"))[:2] == (405, 7001)
     assert refusal(await cloud.call("POST", f"/zones/{zone['id']}/dns_records", content=b"{"))[:2] == (400, 9207)
 
 

@@ -12,8 +12,10 @@ from math import ceil
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
+from mailfleet.sandbox.cloudflare_openapi import description
 from mailfleet.sandbox.cloudflare_records import Problem
 from mailfleet.sandbox.cloudflare_state import (
     BATCH_LIMIT,
@@ -26,9 +28,11 @@ from mailfleet.sandbox.cloudflare_state import (
     settle,
 )
 from mailfleet.sandbox.cloudflare_zone import Record, Zone
+from mailfleet.sandbox.describe import published
 from mailfleet.sandbox.world import World
 
 PREFIX = "/cloudflare/client/v4"
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _PAGE_CAPS = {"zones": 50, "records": 100}
 _TAKES = {"exact", "contains", "startswith", "endswith"}
 _OPERATORS = {"equal": "exact", "contains": "contains", "starts_with": "startswith", "ends_with": "endswith"}
@@ -42,6 +46,7 @@ class Ask:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, object]
+    scope: Scope
 
     @property
     def zone(self) -> Zone:
@@ -120,7 +125,20 @@ def routes(world: World, limit: Limit | None = None) -> list[BaseRoute]:
     made: list[BaseRoute] = [
         Route(PREFIX + path, _endpoint(world, bucket, operation), methods=[method]) for method, path, operation in table
     ]
-    return [*made, Route(PREFIX + "/{rest:path}", _endpoint(world, bucket, _no_route))]
+    described = published("/cloudflare/openapi.json", description(PREFIX))
+    rest = Route(PREFIX + "/{rest:path}", _endpoint(world, bucket, _elsewhere(made)), methods=_METHODS)
+    return [described, *made, rest]
+
+
+def _elsewhere(known: Sequence[BaseRoute]) -> Operation:
+    """What a path that is not here, or not with this method, answers."""
+
+    def refuse(ask: Ask) -> Reply:
+        if any(route.matches(ask.scope)[0] is Match.PARTIAL for route in known):
+            raise Problem(7001, f"Method {ask.scope['method']} not available for that URI.", status=405)
+        raise Problem(7000, "No route for that URI", status=404)
+
+    return refuse
 
 
 def _endpoint(world: World, limit: Limit, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
@@ -131,7 +149,7 @@ def _endpoint(world: World, limit: Limit, operation: Operation) -> Callable[[Req
                 raise Problem(971, "Please wait and consider throttling your request speed", status=429)
             _authorise(world, request)
             body = _parsed(await request.body())
-            response = _success(operation(Ask(world, request.path_params, request.query_params, body)))
+            response = _success(operation(Ask(world, request.path_params, request.query_params, body, request.scope)))
         except Problem as problem:
             response = _failure(problem)
         response.headers.update(limit.headers())
@@ -183,10 +201,6 @@ def _failure(problem: Problem) -> JSONResponse:
     if problem.chain:
         error["error_chain"] = [{"code": code, "message": message} for code, message in problem.chain]
     return JSONResponse({"result": None, "success": False, "errors": [error], "messages": []}, problem.status)
-
-
-def _no_route(ask: Ask) -> Reply:
-    raise Problem(7000, "No route for that URI", status=404)
 
 
 def _verify(ask: Ask) -> Reply:

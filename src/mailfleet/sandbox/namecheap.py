@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from mailfleet.sandbox.describe import ANY, TEXT, Operation, Schema, document, obj, published
 from mailfleet.sandbox.dns_server_fixed import REGISTRAR_NAMESERVERS
 from mailfleet.sandbox.namecheap_state import (
     ICANN_FEE,
@@ -114,7 +116,25 @@ def routes(world: World, limit: Limit | None = None) -> list[BaseRoute]:
             given |= {key.lower(): value for key, value in form}
         return Response(perform(world, given), media_type="text/xml; charset=utf-8")
 
-    return [Route(PATH, answer, methods=["GET", "POST"])]
+    return [published("/namecheap/openapi.json", _description()), Route(PATH, answer, methods=["GET", "POST"])]
+
+
+def _description() -> dict[str, Any]:
+    known: dict[str, Schema] = dict.fromkeys(("ApiUser", "ApiKey", "UserName", "ClientIp"), TEXT)
+    asked: dict[str, Schema] = {"Command": {"enum": list(COMMANDS)}, "DomainName": TEXT, "DomainList": TEXT}
+    parts: dict[str, Schema] = dict.fromkeys(("SLD", "TLD", "Nameservers", "Years"), TEXT)
+    answers = {200: ("text/xml", ANY), 405: ("text/html", TEXT)}
+    call = Operation(
+        method="POST",
+        path=PATH,
+        summary="Any command; errors come with status 200 and Status ERROR",
+        answers=answers,
+        body=obj(known, {**asked, **parts}),
+        body_type="application/x-www-form-urlencoded",
+    )
+    query = {**known, **asked, **parts}
+    read = Operation(method="GET", path=PATH, summary="The same, the key in the address", answers=answers, query=query)
+    return document("Namecheap XML API (sandbox)", [call, read])
 
 
 def perform(world: World, given: Mapping[str, str]) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from mailfleet.sandbox.describe import ANY, FLAG, TEXT, Operation, document, listing, obj, published
 from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.world import World
 
@@ -37,9 +39,37 @@ def routes(world: World) -> list[BaseRoute]:
         return JSONResponse(_call(world, request.path_params["method"], _token(request, given), given))
 
     return [
+        published(PREFIX + "/openapi.json", _description()),
         Route(PREFIX + "/services/{rest:path}", hook, methods=["POST"]),
         Route(PREFIX + "/api/{method}", call, methods=["POST", "GET"]),
     ]
+
+
+def _description() -> dict[str, Any]:
+    plain, told = ("text/plain", TEXT), ("application/json", obj({"ok": FLAG}, {"error": TEXT, "ts": TEXT}))
+    message = obj({}, {"text": TEXT, "blocks": listing(ANY)})
+    post = obj({"channel": TEXT}, {"text": TEXT, "blocks": listing(ANY)})
+    return document(
+        "Slack (sandbox)",
+        [
+            Operation(
+                method="POST",
+                path=PREFIX + "/services/{team}/{app}/{token}",
+                summary="Incoming webhook",
+                answers={200: plain, 400: plain, 404: plain},
+                body=message,
+            ),
+            Operation(
+                method="POST",
+                path=PREFIX + "/api/chat.postMessage",
+                summary="Posts a message",
+                answers={200: told},
+                body=post,
+            ),
+            Operation(method="GET", path=PREFIX + "/api/auth.test", summary="Who am I?", answers={200: told}),
+        ],
+        {"bot": {"type": "http", "scheme": "bearer"}},
+    )
 
 
 def _hook_path(world: World) -> str:

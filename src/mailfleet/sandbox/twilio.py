@@ -8,12 +8,14 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import format_datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from mailfleet.sandbox.describe import NUMBER, TEXT, Operation, document, obj, published
 from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.world import World
 
@@ -49,9 +51,26 @@ def routes(world: World) -> list[BaseRoute]:
         return JSONResponse({**kept, "status": "delivered"})
 
     return [
+        published(PREFIX + "/openapi.json", _description(base)),
         Route(base + ".json", _guarded(world, send), methods=["POST"]),
         Route(base + "/{sid}.json", _guarded(world, read), methods=["GET"]),
     ]
+
+
+def _description(base: str) -> dict[str, Any]:
+    good = ("application/json", obj({"sid": TEXT, "status": TEXT, "to": TEXT, "from": TEXT, "body": TEXT}))
+    bad = ("application/json", obj({"code": NUMBER, "message": TEXT, "status": NUMBER}))
+    send = Operation(
+        method="POST",
+        path=base + ".json",
+        summary="Sends a message",
+        answers={201: good, 400: bad, 401: bad},
+        body=obj({"To": TEXT, "Body": TEXT}, {"From": TEXT, "MessagingServiceSid": TEXT}),
+        body_type="application/x-www-form-urlencoded",
+    )
+    answers = {200: good, 401: bad, 404: bad}
+    read = Operation(method="GET", path=base + "/{sid}.json", summary="Reads a message", answers=answers)
+    return document("Twilio Messages (sandbox)", [send, read], {"account": {"type": "http", "scheme": "basic"}})
 
 
 def _guarded(
