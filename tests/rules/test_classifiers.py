@@ -77,6 +77,11 @@ def test_a_bounce_line(text: str, expected: str) -> None:
     assert bounces.classify(text).outcome == expected
 
 
+def test_a_delivery_report_is_read_by_its_diagnostic() -> None:
+    report = "Your message could not be delivered.\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 no such user here"
+    assert bounces.classify(report).outcome == "hard"
+
+
 def test_a_bare_550_never_condemns_an_address() -> None:
     assert bounces.classify("550").outcome != "hard"
 
@@ -98,6 +103,10 @@ def test_every_wording_names_its_source_and_is_unique() -> None:
         ("Non merci, nous ne sommes pas intéressés.", "negative"),
         ("Please remove me from your mailing list.", "unsubscribe"),
         ("STOP", "unsubscribe"),
+        ("Unsubscribe\n\nJo Smith", "unsubscribe"),
+        ("Ich lese keine E-Mails im Urlaub, klingt aber interessant.", "positive"),
+        ("Pouvez-vous m'envoyer plus d'informations et vos tarifs ?", "info_request"),
+        ("ok", "unknown"),
         ("Bitte nehmen Sie mich aus dem Verteiler.", "unsubscribe"),
         ("no me escriban más", "unsubscribe"),
         ("今後メールを送らないでください", "unsubscribe"),

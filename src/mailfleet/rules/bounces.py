@@ -13,6 +13,7 @@ from mailfleet.rules.bounce_rules import Outcome
 LONGEST = 4000
 """Characters looked at; the reason stands near the beginning or after `Diagnostic-Code`."""
 ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+DIAGNOSTIC = re.compile(r"diagnostic-code:\s*(?:[\w-]+\s*;)?\s*(\S.{6,})", re.IGNORECASE | re.DOTALL)
 BASIC = re.compile(r"(?<![\d.])([2345]\d\d)[ -](?=\S)")
 
 
@@ -71,7 +72,9 @@ def _tempered(rule: str, outcome: Outcome, enhanced: str | None, basic: int | No
 
 def _cleaned(text: str) -> str:
     # Links and addresses carry words such as `spam` or `policy` that say nothing about this refusal.
-    line = re.sub(r"\s+", " ", text[:LONGEST])
+    # A delivery report's own words ("could not be delivered") say nothing: the refusal is in its diagnostic (RFC 3464).
+    found = DIAGNOSTIC.search(text[: 4 * LONGEST])
+    line = re.sub(r"\s+", " ", (found.group(1) if found else text)[:LONGEST])
     line = re.sub(r"https?://\S+", " ", line)
     return re.sub(r"[\w.+-]+@(?=[\w-]+\.)", "x@", line)
 

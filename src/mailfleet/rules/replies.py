@@ -132,7 +132,8 @@ def _automatic(stripped: str, plain: str, subject: str, on: date | None, *, prov
 def _human(stripped: str, plain: str, on: date | None, keywords: AutoCategories | None) -> Verdict:
     if not re.search(r"\w|👍|✅", plain):
         return _made("unknown", None, "empty", 0.5, stripped, review=True)
-    if rule := _opt_out(plain):
+    # One word and a name below it is an opt-out too: the first line is read by itself as well.
+    if rule := _opt_out(plain) or _opt_out(_evened(stripped.split("\n", 1)[0])):
         return _made("negative", "unsubscribe", rule, 0.9, stripped)
     for meaning in ("left_company", "wrong_person"):
         if rule := hit(meaning, plain):

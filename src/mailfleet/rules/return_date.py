@@ -32,7 +32,7 @@ DAYS = (
 )
 WORD = r"[^\W\d_]{3,12}\.?"
 ISO = re.compile(r"\b(20\d\d)-(\d{1,2})-(\d{1,2})\b")
-NUMERIC = re.compile(r"\b(\d{1,2})[./](\d{1,2})(?:[./](20\d\d|\d\d)?)?(?!\d)")
+NUMERIC = re.compile(r"\b(\d{1,2})(?:[./](\d{1,2})(?:[./](20\d\d|\d\d)?)?|-(\d{1,2})-(20\d\d))(?!\d)")
 DAY_MONTH = re.compile(
     rf"\b(\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?\s+(?:of\s+|de\s+|d'\s*)?({WORD})(?:,?\s+(?:de\s+)?(20\d\d))?",
     re.IGNORECASE,
@@ -64,9 +64,9 @@ def _dates(text: str, on: date) -> Iterator[tuple[int, date]]:
         yield from _made(match.start(), int(match[1]), int(match[2]), int(match[3]), on)
     for match in NUMERIC.finditer(text):
         # Day first, as most of the world writes it, unless that cannot be.
-        day, month = int(match[1]), int(match[2])
+        day, month = int(match[1]), int(match[2] or match[4])
         day, month = (month, day) if month > 12 >= day else (day, month)
-        yield from _made(match.start(), _year(match[3]), month, day, on)
+        yield from _made(match.start(), _year(match[3] or match[5]), month, day, on)
     for match in DAY_MONTH.finditer(text):
         yield from _made(match.start(), _year(match[3]), _month(match[2]), int(match[1]), on)
     for match in MONTH_DAY.finditer(text):
