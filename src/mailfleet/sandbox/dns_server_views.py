@@ -129,10 +129,6 @@ class Resolver:
             self._kept[qname, qtype] = (now, now + timedelta(seconds=lifetime), found)
         return found
 
-    def forget(self) -> None:
-        """Empties the cache."""
-        self._kept.clear()
-
 
 def _lifetime(found: Answer) -> int:
     if found.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
