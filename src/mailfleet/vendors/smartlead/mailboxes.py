@@ -62,6 +62,7 @@ RECONNECT = Operation(  # smartlead:email-accounts/reconnect
     method="POST",
     path="/email-accounts/reconnect-failed-email-accounts",
     reconcile="nothing to compare: the next reading of the accounts shows who is connected",
+    own_limit=True,
 )
 TAG_CREATE = Operation(  # smartlead:tags/create
     name="create_tag", method="POST", path="/tags", reconcile="tags of an account that has it, matched on name"

@@ -26,6 +26,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """By reading what, matched on what; empty: a read, which may be repeated."""
     timeout: float | None = None
     """Seconds of the first attempt, where the vendor is known to be slow."""
+    own_limit: bool = False
+    """Rarely allowed by itself: being refused as too often says nothing about the key's other calls."""
 
     @property
     def write(self) -> bool:
@@ -39,8 +41,6 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     settled: bool = True
     hint: str = ""
-    throttles: bool = True
-    """A rate limit that holds the whole key; False: it concerns this one operation."""
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):

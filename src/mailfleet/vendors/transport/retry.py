@@ -41,5 +41,5 @@ def _without_effect(operation: Operation, result: Answer | Lost, failure: Failur
     if failure is None:
         return False
     if failure.kind is RateLimited:
-        return failure.throttles
+        return not operation.own_limit
     return not failure.settled and not operation.write

@@ -181,7 +181,7 @@ class Transport:
             return error
         meaning = failure or Failure(kind=VendorError, message=failures.text_of(result))
         wait = windows.wait_asked(result.headers, result.data)
-        if meaning.kind is RateLimited and meaning.throttles and wait:
+        if meaning.kind is RateLimited and not operation.own_limit and wait:
             await self._means.budget.block(self.vendor.name, self.key_id, wait)
         error = failures.raised(self.vendor.name, operation, result, meaning, self._redactor, wait)
         await self._finish(entry, "refused" if meaning.settled else "ambiguous", self._kept(result), error.what)

@@ -1,0 +1,1 @@
+"""Cloudflare: zones and their records. See `index.tsv`, `quirks.md`."""

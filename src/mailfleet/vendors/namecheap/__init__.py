@@ -1,0 +1,1 @@
+"""Namecheap: prices, registration, delegation. See `index.tsv`, `quirks.md`."""

@@ -1,0 +1,1 @@
+"""Slack: incoming webhook and chat.postMessage. See `index.tsv`, `quirks.md`."""

@@ -1,0 +1,1 @@
+"""Twilio: SMS. See `index.tsv`, `quirks.md`."""
