@@ -1,17 +1,62 @@
-"""The one place that puts the parts together, for every entry: command line, flows, receiver, worker, demonstration."""
+"""The one place that puts the parts together, for every entry."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
+import random
 import secrets
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
+from mailfleet.clock import Clock, clock_from
 from mailfleet.errors import ConfigError
-from mailfleet.settings import Settings
+from mailfleet.platforms.cloudflare_dns import CloudflareDns
+from mailfleet.platforms.custom_smtp import CustomSmtp, Login, MailServers
+from mailfleet.platforms.names import DnsNames
+from mailfleet.platforms.notices import SlackChannel, SmsChannel
+from mailfleet.platforms.office_hosts import google_workspace, microsoft365
+from mailfleet.platforms.port import SendingPlatform
+from mailfleet.platforms.ports import DnsHost, MailboxHost, NoticeChannel, Registrar
+from mailfleet.platforms.smartlead import SmartleadPlatform
+from mailfleet.policy.load import load
+from mailfleet.receiver.app import Receiver
+from mailfleet.services import credentials
+from mailfleet.services.context import Fleet
+from mailfleet.settings import Settings, missing
+from mailfleet.store.budget import PostgresBudget
+from mailfleet.store.calls import PostgresCalls
+from mailfleet.store.circuits import PostgresCircuit
+from mailfleet.store.database import Database
 from mailfleet.store.embedded import LocalPostgres
+from mailfleet.store.journal import PostgresJournal
+from mailfleet.store.migrate import require_current
+from mailfleet.store.secrets import Kek, Vault, load_kek
+from mailfleet.vendors.cloudflare.client import CloudflareClient
+from mailfleet.vendors.slack.client import SlackClient
+from mailfleet.vendors.smartlead.client import get_smartlead_client
+from mailfleet.vendors.transport.secret import Secret
+from mailfleet.vendors.transport.transport import Means
+from mailfleet.vendors.twilio.client import TwilioClient
 
 DATABASE = "mailfleet"
+TOKEN_BYTES = 24
+T = TypeVar("T")
+
+
+class Parts(dict[str, T]):
+    """Parts by name. Asking for one that is not set up raises MissingSetting, naming what it needs."""
+
+    def __init__(self, needs: Mapping[str, str], have: Mapping[str, T | None]) -> None:
+        super().__init__({name: part for name, part in have.items() if part is not None})
+        self._needs = needs
+
+    def __missing__(self, name: str) -> T:
+        if name in self._needs:
+            raise missing(self._needs[name])
+        raise ConfigError(f"There is no part called {name!r}.", hint=f"Known: {', '.join(sorted(self._needs))}.")
 
 
 @contextlib.contextmanager
@@ -27,8 +72,208 @@ def database(settings: Settings) -> Generator[tuple[str, LocalPostgres | None]]:
         yield local.ensure_database(DATABASE), local
 
 
+@contextlib.asynccontextmanager
+async def open_fleet(settings: Settings, *, actor: str = "machine", client: str | None = None) -> AsyncGenerator[Fleet]:
+    """Every part, opened and closed. `client` chooses whose Smartlead key is used (its slug).
+
+    Raises SchemaOutOfDate, DatabaseUnavailable and ConfigError. What a vendor needs is asked for when it is used.
+    """
+    clock = clock_from(settings.mailfleet_clock)
+    policy = load(settings.mailfleet_policy)
+    kek = kek_of(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        dsn, _ = await asyncio.to_thread(stack.enter_context, database(settings))
+        await asyncio.to_thread(require_current, dsn)
+        db = await stack.enter_async_context(Database(dsn, max_size=settings.mailfleet_database_pool))
+        means = await _means(stack, db, clock, actor)
+        vault = Vault(kek)
+        fleet = Fleet(
+            db=db,
+            clock=clock,
+            policy=policy,
+            vault=vault,
+            platforms=_platforms(settings, means, client),
+            dns_hosts=_dns_hosts(settings, means),
+            mailbox_hosts=_mailbox_hosts(settings, _login(db, vault)),
+            channels=_channels(settings, means),
+            names=DnsNames(
+                parent=settings.dns_parent, nameservers=settings.dns_nameservers, resolvers=settings.resolvers
+            ),
+            registrars=_registrars(settings, means),
+            webhook_base=webhook_base(settings),
+            slack_channels=settings.slack_channels,
+            sms_numbers=settings.sms,
+            suppression_key=kek.derive("suppression"),
+            actor=actor,
+            rng=random.Random(),  # noqa: S311 - order and jitter, nothing secret
+        )
+        stack.push_async_callback(_close, fleet)
+        yield fleet
+
+
+@contextlib.contextmanager
+def receiver_app(settings: Settings) -> Generator[Receiver]:
+    """The webhook receiver as an ASGI application. It needs no vendor."""
+    with database(settings) as (dsn, _):
+        require_current(dsn)
+        yield Receiver(
+            Database(dsn, max_size=settings.mailfleet_database_pool),
+            clock_from(settings.mailfleet_clock),
+            token=receiver_token(settings),
+            secrets={"smartlead": settings.secret("smartlead_webhook_secret")},
+        )
+
+
+def kek_of(settings: Settings) -> Kek:
+    """The key-encryption key: as set, else in its file, which is made at first use."""
+    return load_kek(settings.secret("mailfleet_kek"), settings.mailfleet_kek_file or settings.home / "kek")
+
+
 def receiver_token(settings: Settings) -> str:
     """The unguessable part of the receiver's path: as set, else made once and kept in MAILFLEET_HOME."""
-    if given := settings.secret("receiver_token"):
-        return given
-    return kept(settings.home / "receiver_token", lambda: secrets.token_urlsafe(24))
+    return settings.secret("receiver_token") or _kept(settings.home / "receiver_token")
+
+
+def webhook_base(settings: Settings) -> str:
+    """Where platforms are told to send webhooks, without the platform's name; empty when nobody can reach us."""
+    public = settings.receiver_public_url.rstrip("/")
+    return f"{public}/hooks/{receiver_token(settings)}" if public else ""
+
+
+async def _means(stack: contextlib.AsyncExitStack, db: Database, clock: Clock, actor: str) -> Means:
+    calls = await stack.enter_async_context(PostgresCalls(db, clock).writing())
+    return Means(
+        journal=PostgresJournal(db, clock, actor=actor),
+        budget=PostgresBudget(db),
+        circuit=PostgresCircuit(db),
+        calls=calls,
+    )
+
+
+def _platforms(settings: Settings, means: Means, client: str | None) -> Parts[SendingPlatform]:
+    known = bool(settings.smartlead_api_key or (client and settings.smartlead_api_keys))
+    smartlead = (
+        SmartleadPlatform(
+            get_smartlead_client(
+                settings.smartlead_key(client),
+                means,
+                base_url=settings.smartlead_base_url,
+                delivery_base_url=settings.smartlead_delivery_base_url,
+                plan=settings.smartlead_plan,
+            )
+        )
+        if known
+        else None
+    )
+    return Parts({"smartlead": "smartlead_api_key"}, {"smartlead": smartlead})
+
+
+def _dns_hosts(settings: Settings, means: Means) -> Parts[DnsHost]:
+    token = settings.secret("cloudflare_api_token")
+    cloudflare = (
+        CloudflareDns(
+            CloudflareClient(
+                Secret(token),
+                means,
+                account_id=settings.cloudflare_account_id or "",
+                base_url=settings.cloudflare_base_url,
+            )
+        )
+        if token
+        else None
+    )
+    return Parts({"cloudflare": "cloudflare_api_token"}, {"cloudflare": cloudflare})
+
+
+def _mailbox_hosts(settings: Settings, login: Login) -> Parts[MailboxHost]:
+    return Parts(
+        {"custom_smtp": "mailbox_smtp"},
+        {
+            "custom_smtp": CustomSmtp(_mail_servers(settings), login) if settings.mailbox_smtp else None,
+            "google_workspace": google_workspace(login),
+            "microsoft365": microsoft365(login),
+        },
+    )
+
+
+def _mail_servers(settings: Settings) -> MailServers:
+    smtp_host, smtp_port = _endpoint("mailbox_smtp", settings.need("mailbox_smtp"))
+    imap_host, imap_port = _endpoint("mailbox_imap", settings.need("mailbox_imap"))
+    return MailServers(
+        smtp_host=smtp_host,
+        smtp_port=smtp_port,
+        imap_host=imap_host,
+        imap_port=imap_port,
+        spf_terms=tuple(settings.need("mailbox_spf").split()),
+        mx=((10, settings.need("mailbox_mx")),),
+        tls=settings.mailbox_tls,
+    )
+
+
+def _registrars(settings: Settings, means: Means) -> Parts[Registrar]:
+    return Parts({"namecheap": "namecheap_api_key"}, {})
+
+
+def _channels(settings: Settings, means: Means) -> dict[str, NoticeChannel]:
+    """Those that are set up; an alert without any is a row all the same."""
+    found: dict[str, NoticeChannel] = {}
+    token, hook = settings.secret("slack_bot_token"), settings.secret("slack_webhook_url")
+    if token or hook:
+        found["slack"] = SlackChannel(
+            SlackClient(
+                means,
+                token=Secret(token) if token else None,
+                webhook=Secret(hook) if hook else None,
+                base_url=settings.slack_base_url,
+            )
+        )
+    if settings.twilio_auth_token:
+        found["sms"] = SmsChannel(
+            TwilioClient(
+                means,
+                account_sid=settings.need("twilio_account_sid"),
+                token=Secret(settings.need("twilio_auth_token")),
+                sender=settings.need("twilio_from"),
+                base_url=settings.twilio_base_url,
+            )
+        )
+    return found
+
+
+def _login(db: Database, vault: Vault) -> Login:
+    async def login(address: str) -> tuple[str, str] | None:
+        found = await credentials.lookup(db, vault, address)
+        return (found.username, found.password) if found else None
+
+    return login
+
+
+async def _close(fleet: Fleet) -> None:
+    groups: tuple[Mapping[str, Any], ...] = (
+        fleet.platforms, fleet.dns_hosts, fleet.mailbox_hosts, fleet.channels, fleet.registrars,
+    )  # fmt: skip
+    for group in groups:
+        for part in group.values():
+            await part.close()
+
+
+def _endpoint(name: str, text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ConfigError(f"{name.upper()} is {text!r}.", hint="It is `host:port`.")
+    return host, int(port)
+
+
+def _kept(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(TOKEN_BYTES)) -> str:
+    """The text in the file, made at first use, readable by this account alone; racing processes agree on one."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text().strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(make())
+    with contextlib.suppress(FileExistsError):
+        os.link(new, path)
+    new.unlink()
+    return path.read_text().strip()
