@@ -161,8 +161,7 @@ async def _push(since: str, campaign_id: str | None) -> Result:
     done = pushes.Tally()
     done.excluded(sum(map(len, wanted.values())) - sum(map(len, unique.values())))
     for id in wanted:
-        chunks = pushes.chunks(unique.get(id, [])) or [[]]
-        for chunk in chunks:
+        for chunk in pushes.chunks(unique.get(id, [])):
             done.sent(await step(push_leads_to_smartlead_task, id, chunk))
     return done.result()
 

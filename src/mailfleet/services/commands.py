@@ -101,7 +101,10 @@ async def _stopped_at(platform: SendingPlatform, campaign_ref: str, group: Seque
             except (NotFound, Conflict, Invalid):
                 # Gone, or in a state that needs no stopping: the reading below tells.
                 continue
-    states = {seen.ref: seen.state async for seen in platform.leads(campaign_ref)} if any(refs.values()) else {}
+    states: dict[str, str] = {}
+    if any(refs.values()):
+        async for seen in platform.leads(campaign_ref):
+            states[seen.ref] = "stopped" if seen.unsubscribed else seen.state
     return [each for each in group if _is_over(refs[each.lead_id], states)]
 
 

@@ -14,7 +14,7 @@ from mailfleet.platforms.port import PlatformEvent
 from mailfleet.services import facts, outcomes, replies
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact, Understood
-from mailfleet.store import events, inbox, watermarks
+from mailfleet.store import events, inbox, ownership, watermarks
 from mailfleet.store.database import Connection, PsycopgError
 from mailfleet.store.inbox import Received
 
@@ -98,7 +98,8 @@ async def _apply(fleet: Fleet, db: Connection, received: Sequence[Received]) -> 
     if not received:
         return Applied()
     understood = await facts.understand(fleet, db, received)
-    told = {fact.event.id: fact for _, fact in understood.facts}
+    echoes = await _echoes(fleet, db, understood)
+    told = {fact.event.id: fact for _, fact in understood.facts if fact.event.id not in echoes}
     await events.lock_leads(db, sorted({f.event.lead_id for f in told.values() if f.event.lead_id is not None}))
     new_ids = await events.add(db, [fact.event for fact in told.values()])
     new = sorted((fact for id, fact in told.items() if id in new_ids), key=lambda fact: fact.event.id)
@@ -106,12 +107,12 @@ async def _apply(fleet: Fleet, db: Connection, received: Sequence[Received]) -> 
     await events.add_rollups(db, facts.rollups(new))
     await events.advance_leads(db, facts.deliveries(new), now)
     stopped, suppressed = await _consequences(fleet, db, new)
-    await inbox.settle(db, _states(understood), now)
+    await inbox.settle(db, _states(understood, echoes), now)
     await watermarks.tally(db, _tallies(new), now)
     return Applied(
         rows=len(received),
         events=len(new),
-        duplicates=len(understood.facts) - len(new),
+        duplicates=len(told) - len(new),
         unknown=len(understood.unknown),
         kinds=Counter(fact.kind for fact in new),
         stopped=stopped,
@@ -134,13 +135,21 @@ async def _consequences(fleet: Fleet, db: Connection, new: Sequence[Fact]) -> tu
     return tuple(stopped), tuple(suppressed)
 
 
-def _states(understood: Understood) -> dict[UUID, inbox.State]:
+async def _echoes(fleet: Fleet, db: Connection, understood: Understood) -> set[UUID]:
+    told = [
+        {"id": fact.event.id, "lead_id": fact.event.lead_id, "at": fact.event.at, "polled": fact.event.source == "poll"}
+        for _, fact in understood.facts
+        if fact.kind == "unsubscribed" and fact.event.lead_id is not None
+    ]
+    return await ownership.echoes(db, told, fleet.clock.now()) if told else set()
+
+
+def _states(understood: Understood, echoes: set[UUID]) -> dict[UUID, inbox.State]:
     states: dict[UUID, inbox.State] = dict.fromkeys(understood.unknown, "unknown")
     for id, fact in understood.facts:
         # An event of nothing of ours is kept and counted, but changes nothing.
-        states[id] = (
-            "ignored" if fact.event.campaign_id is fact.event.mailbox_id is fact.event.lead_id is None else "applied"
-        )
+        ours = any((fact.event.campaign_id, fact.event.mailbox_id, fact.event.lead_id))
+        states[id] = "applied" if ours and fact.event.id not in echoes else "ignored"
     return states
 
 

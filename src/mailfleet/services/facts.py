@@ -25,6 +25,7 @@ _STATUS: Mapping[str, str] = {
     "unsubscribed": "unsubscribed", "complained": "spam_complaint",
 }  # fmt: skip
 _TEXT = 4000
+_EARLIEST = 2000
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,9 @@ def _named(n: int, event: PlatformEvent) -> Named:
 def _fact(received: Received, event: PlatformEvent, about: Resolved) -> Fact:
     verdict = _verdict(event)
     told = received.headers.get("source")
+    if event.at.year < _EARLIEST:
+        # Account notifications carry no time: the hour of receipt makes repetitions one event, and later ones another.
+        event = msgspec.structs.replace(event, at=received.received_at.replace(minute=0, second=0, microsecond=0))
     row = Event(
         id=events.event_id(received.platform, event.dedupe_key, event.at),
         at=event.at,

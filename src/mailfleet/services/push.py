@@ -112,7 +112,7 @@ async def _push_batch(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[
         return done
     platform = fleet.platform(campaign.platform)
     try:
-        answer = await platform.add_leads(ref, [_new_lead(lead) for lead in claimed])
+        answer = await _add(platform, ref, claimed)
     except Ambiguous:
         await _mark(fleet, batch_id, "ambiguous", {"reason": "outcome unknown"})
         return done + Pushed(unsettled=len(claimed))
@@ -172,6 +172,31 @@ async def _validate(
     return [lead.id for lead in found if lead.id not in bad], {"invalid": len(bad)} if bad else {}
 
 
+async def _add(platform: SendingPlatform, ref: str, claimed: Sequence[Lead]) -> AddedLeads:
+    """Adds them; where the platform's counters leave some unexplained and it does not have them, these are asked for
+    again in halves, until a counter speaks of one alone. What stays silent even then waits for tomorrow."""
+    answer = await platform.add_leads(ref, [_new_lead(lead) for lead in claimed])
+    there = await _read(platform, ref, set(answer.unexplained))
+    unclear = [lead for lead in claimed if lead.email_norm in answer.unexplained and lead.email_norm not in there]
+    told = msgspec.structs.replace(answer, added={**answer.added, **there}, unexplained=())
+    if len(unclear) == 1 == len(claimed):
+        return msgspec.structs.replace(told, not_taken=(*told.not_taken, unclear[0].email_norm))
+    middle = (len(unclear) + 1) // 2
+    for half in (unclear[:middle], unclear[middle:]):
+        told = _joined(told, await _add(platform, ref, half)) if half else told
+    return told
+
+
+def _joined(one: AddedLeads, other: AddedLeads) -> AddedLeads:
+    return AddedLeads(
+        added={**one.added, **other.added},
+        already_there={**one.already_there, **other.already_there},
+        blocked=(*one.blocked, *other.blocked),
+        invalid=(*one.invalid, *other.invalid),
+        not_taken=(*one.not_taken, *other.not_taken),
+    )
+
+
 def _new_lead(lead: Lead) -> NewLead:
     return NewLead(
         email=lead.email_norm,
@@ -191,10 +216,7 @@ async def _fate(platform: SendingPlatform, ref: str, mine: Sequence[Owned], answ
             here = await _is_here(platform, ref, email)
             active.update({by_email[email]: lead_ref} if here else {})
             elsewhere.extend([] if here else [by_email[email]])
-    unclear = {email for email in answer.unexplained if email in by_email}
-    seen = await _read(platform, ref, unclear)
-    active |= {by_email[email]: lead_ref for email, lead_ref in seen.items()}
-    known = {*answer.added, *answer.already_there, *answer.blocked, *answer.invalid, *answer.not_taken, *seen}
+    known = {*answer.added, *answer.already_there, *answer.blocked, *answer.invalid, *answer.not_taken}
     return Fate(
         active=active,
         elsewhere=elsewhere,
@@ -322,4 +344,13 @@ async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
     async with fleet.db.single_flight(f"push:{campaign.id}") as mine:
         if not mine:
             raise Busy(f"Another run is pushing leads to {campaign.name}.", hint="Wait for it to end.")
-        return await push(fleet, campaign.id, await ready(fleet, campaign))
+        opened, ref = await _open_campaign(fleet, campaign.id)
+        settled = await settle_unsettled(fleet, opened, ref)
+        return settled + await push(fleet, campaign.id, await ready(fleet, campaign))
+
+
+async def settle_open(fleet: Fleet, campaign: Campaign) -> Pushed:
+    """`settle_unsettled` for a campaign that may not be at its platform yet."""
+    async with fleet.db.connection() as db:
+        ref = await links.ref(db, platform=campaign.platform, kind="campaign", ours=campaign.id)
+    return await settle_unsettled(fleet, campaign, ref) if ref else Pushed()

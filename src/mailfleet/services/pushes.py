@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,9 +51,12 @@ class Tally:
 
 
 async def waiting(fleet: Fleet) -> dict[str, list[int]]:
-    """campaign_id → leads that are ready for it; campaigns without any are there too, for what a crash left open."""
+    """campaign_id → leads that are ready for it, after what a crash or an unknown outcome left open was settled."""
     async with fleet.db.connection() as db:
         running = await campaigns.every(db, states=("running",))
+    for each in running:
+        with contextlib.suppress(VendorError):  # it is tried again before the push, where it is told
+            await push.settle_open(fleet, each)
     return {str(each.id): await push.ready(fleet, each, limit=MOST) for each in running}
 
 

@@ -90,12 +90,13 @@ async def _poll_campaign(
         ref = await links.need(db, platform=platform.name, kind="campaign", ours=campaign.id)
         last = await watermarks.get(db, _mark(campaign)) or campaign.started_at or campaign.created_at
         ours = await store.campaign_sums(db, campaign.id)
+        stopped = await ownership.stopped_count(db, campaign.id)
     begin = min(last - GRACE, since) if since else last - GRACE
     told: list[PlatformEvent] = []
     if current := seen.get(ref):
         told += _status(campaign, current, now)
     theirs = await platform.stats(ref)
-    if _more(theirs, ours):
+    if _more(theirs, ours, stopped):
         told += await _missed(fleet, platform, campaign, ref, begin, now)
     told += await _complaints(fleet, platform, campaign, ref, now)
     if _finished(theirs):
@@ -107,15 +108,15 @@ async def _poll_campaign(
     return ids
 
 
-def _more(theirs: CampaignStats, ours: Mapping[str, int]) -> bool:
-    """Whether the platform counts something that we do not know; replies and opt-outs count by lead there."""
+def _more(theirs: CampaignStats, ours: Mapping[str, int], stopped: int) -> bool:
+    """Whether the platform counts something that we do not know. Leads we stopped may count as opted out there."""
     return (
         theirs.sent > ours.get("sent", 0)
         or theirs.opened > ours.get("opened", 0)
         or theirs.clicked > ours.get("clicked", 0)
         or theirs.replied > ours.get("replied", 0)
         or theirs.bounced > ours.get("bounced", 0)
-        or theirs.unsubscribed > ours.get("unsubscribed", 0)
+        or theirs.unsubscribed > ours.get("unsubscribed", 0) + stopped
     )
 
 
