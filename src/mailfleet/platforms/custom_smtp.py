@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -23,28 +22,20 @@ KEY_BITS = 2048
 """RFC 8301 3.2: signers SHOULD use at least 2048."""
 
 
-class Login(Protocol):
-    @property
-    def username(self) -> str: ...
-    @property
-    def password(self) -> str: ...
+Login = Callable[[str], Awaitable[tuple[str, str] | None]]
+"""address → (username, password), None when none was given."""
 
 
-Credentials = Callable[[str], Awaitable[Login | None]]
-"""address → its login, None when none was given."""
-
-
-class MailServer(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the mailboxes live. `spf` are the terms its sending addresses need, `mx_host` receives."""
+class MailServers(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the mailboxes live, and what a domain has to publish for them."""
 
     smtp_host: str
     smtp_port: int
     imap_host: str
     imap_port: int
-    mx_host: str
-    spf: tuple[str, ...]
+    spf_terms: tuple[str, ...]
+    mx: tuple[tuple[int, str], ...]
     selector: str = "mf1"
-    mx_priority: int = 10
     tls: bool = True
     """Off: STARTTLS is left alone, which only loopback gets away with."""
 
@@ -52,9 +43,9 @@ class MailServer(msgspec.Struct, frozen=True, kw_only=True):
 class CustomSmtp:
     """`MailboxHost` over a server of the operator's."""
 
-    def __init__(self, server: MailServer, credentials: Credentials, *, name: str = NAME) -> None:
+    def __init__(self, servers: MailServers, login: Login, *, name: str = NAME) -> None:
         self.name = name
-        self._server, self._credentials = server, credentials
+        self._servers, self._login = servers, login
 
     async def close(self) -> None:
         """Nothing is held open between logins."""
@@ -62,35 +53,35 @@ class CustomSmtp:
     async def mailbox(self, address: str, display_name: str) -> HostedMailbox:
         """Raises ConfigError without a login of that address, and what `logins.check` raises when it fails."""
         found = await self._hosted(address)
-        await logins.check(found, vendor=self.name, tls=self._server.tls)
+        await logins.check(found, vendor=self.name, tls=self._servers.tls)
         return found
 
     async def dkim(self, domain: str) -> DkimKey:
         """A new key pair each time: whoever asks stores the first one and does not ask again."""
-        return await asyncio.to_thread(key_pair, self._server.selector)
+        return await asyncio.to_thread(key_pair, self._servers.selector)
 
     def spf_terms(self) -> Sequence[str]:
-        return self._server.spf
+        return self._servers.spf_terms
 
     def mx(self, domain: str) -> Sequence[tuple[int, str]]:
-        return [(self._server.mx_priority, self._server.mx_host)]
+        return self._servers.mx
 
     async def _hosted(self, address: str) -> HostedMailbox:
-        login = await self._credentials(address)
+        login = await self._login(address)
         if login is None:
             raise ConfigError(
                 f"There is no login for the mailbox {address}.",
                 hint=f"Give it on standard input: `mailfleet mailbox credentials {address}`.",
             )
-        server = self._server
+        servers = self._servers
         return HostedMailbox(
             address=address,
-            username=login.username,
-            password=login.password,
-            smtp_host=server.smtp_host,
-            smtp_port=server.smtp_port,
-            imap_host=server.imap_host,
-            imap_port=server.imap_port,
+            username=login[0],
+            password=login[1],
+            smtp_host=servers.smtp_host,
+            smtp_port=servers.smtp_port,
+            imap_host=servers.imap_host,
+            imap_port=servers.imap_port,
         )
 
 

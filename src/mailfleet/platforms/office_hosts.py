@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from mailfleet.platforms.custom_smtp import Credentials, CustomSmtp, MailServer
+from mailfleet.platforms.custom_smtp import CustomSmtp, Login, MailServers
 from mailfleet.platforms.ports import DkimKey, HostedMailbox
 
 Pasted = Callable[[str], Awaitable[str | None]]
 """domain → the DKIM record a person copied from the host's console, None while nobody did."""
-GOOGLE = MailServer(
+GOOGLE = MailServers(
     smtp_host="smtp.gmail.com",
     smtp_port=587,
     imap_host="imap.gmail.com",
     imap_port=993,
-    spf=("include:_spf.google.com",),
-    mx_host="smtp.google.com",
-    mx_priority=1,
+    spf_terms=("include:_spf.google.com",),
+    mx=((1, "smtp.google.com"),),
     selector="google",
 )
-MICROSOFT = MailServer(
+MICROSOFT = MailServers(
     smtp_host="smtp.office365.com",
     smtp_port=587,
     imap_host="outlook.office365.com",
     imap_port=993,
-    spf=("include:spf.protection.outlook.com",),
-    mx_host="",
-    mx_priority=0,
+    spf_terms=("include:spf.protection.outlook.com",),
+    mx=(),
     selector="selector1",
 )
 
@@ -39,10 +37,10 @@ async def nobody(_domain: str) -> str | None:
 class OfficeHost:
     """`MailboxHost` whose mailboxes exist already and whose DKIM key is `awaiting_key` until it is pasted."""
 
-    def __init__(self, name: str, server: MailServer, credentials: Credentials, pasted: Pasted = nobody) -> None:
+    def __init__(self, name: str, servers: MailServers, login: Login, pasted: Pasted = nobody) -> None:
         self.name = name
-        self._server, self._pasted = server, pasted
-        self._logins = CustomSmtp(server, credentials, name=name)
+        self._servers, self._pasted = servers, pasted
+        self._logins = CustomSmtp(servers, login, name=name)
 
     async def close(self) -> None:
         await self._logins.close()
@@ -51,20 +49,19 @@ class OfficeHost:
         return await self._logins.mailbox(address, display_name)
 
     async def dkim(self, domain: str) -> DkimKey:
-        return DkimKey(selector=self._server.selector, record=await self._pasted(domain))
+        return DkimKey(selector=self._servers.selector, record=await self._pasted(domain))
 
     def spf_terms(self) -> Sequence[str]:
-        return self._server.spf
+        return self._servers.spf_terms
 
     def mx(self, domain: str) -> Sequence[tuple[int, str]]:
         """Microsoft's host name is made from the domain; Google has one for all."""
-        host = self._server.mx_host or f"{domain.lower().replace('.', '-')}.mail.protection.outlook.com"
-        return [(self._server.mx_priority, host)]
+        return self._servers.mx or ((0, f"{domain.lower().replace('.', '-')}.mail.protection.outlook.com"),)
 
 
-def google_workspace(credentials: Credentials, pasted: Pasted = nobody) -> OfficeHost:
-    return OfficeHost("google_workspace", GOOGLE, credentials, pasted)
+def google_workspace(login: Login, pasted: Pasted = nobody) -> OfficeHost:
+    return OfficeHost("google_workspace", GOOGLE, login, pasted)
 
 
-def microsoft365(credentials: Credentials, pasted: Pasted = nobody) -> OfficeHost:
-    return OfficeHost("microsoft365", MICROSOFT, credentials, pasted)
+def microsoft365(login: Login, pasted: Pasted = nobody) -> OfficeHost:
+    return OfficeHost("microsoft365", MICROSOFT, login, pasted)
