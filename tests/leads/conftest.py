@@ -38,10 +38,12 @@ START = datetime(2026, 3, 2, 1, tzinfo=UTC)
 CONFIG: Mapping[str, Any] = {
     "name": "Trades",
     "sequence": [
-        {"step": 1, "subject": "Hello {{first_name}}", "body": "Hi {{first_name}}, a plan. {{unsubscribe}}", "delay_days": 0},
+        {"step": 1, "subject": "Hello {{first_name}}", "body": "Hi {{first_name}}. {{unsubscribe}}", "delay_days": 0},
         {"step": 2, "subject": "", "body": "Still there? {{unsubscribe}}", "delay_days": 3},
     ],
-    "schedule": {"timezone": "Australia/Sydney", "days": ["mon", "tue", "wed", "thu", "fri"], "start_hour": 9, "end_hour": 17},
+    "schedule": {
+        "timezone": "Australia/Sydney", "days": ["mon", "tue", "wed", "thu", "fri"], "start_hour": 9, "end_hour": 17,
+    },
     "identity": {"legal_name": "Agency", "postal_address": "1 Street", "reply_contact": "a@agency-mfdemo.com"},
 }  # fmt: skip
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.leads.files import people, write
 
 from mailfleet.platforms.port import CampaignStats, HistoryEntry, LeadSeen, PlatformEvent, SentMessage
 from mailfleet.services import events, imports, push, sync, worker
 from mailfleet.store import inbox
 from mailfleet.store.events import event_id
-from tests.leads.files import people, write
 
 pytestmark = pytest.mark.anyio
 HARD = "550 5.1.1 <p@firm> user unknown"

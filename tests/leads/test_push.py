@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.leads.files import people, row, write
 
 from mailfleet.errors import NotAllowed
 from mailfleet.services import dedup, holds, imports, push, suppression, worker
 from mailfleet.store import ownership
-from tests.leads.files import people, row, write
 
 pytestmark = pytest.mark.anyio
 

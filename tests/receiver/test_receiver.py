@@ -179,26 +179,29 @@ async def test_what_was_acknowledged_survives_kill_9(dsn: str, database: Databas
     }  # fmt: skip
     acknowledged: list[int] = []
     for burst in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mailfleet.receiver"], env=environment, stdout=subprocess.PIPE, cwd=tmp_path
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mailfleet.receiver", env=environment, stdout=subprocess.PIPE, cwd=tmp_path
         )
         assert process.stdout
-        address = json.loads(await asyncio.to_thread(process.stdout.readline))["receiver"]
+        address = json.loads(await process.stdout.readline())["receiver"]
+        enough = asyncio.Event()
         async with httpx2.AsyncClient(base_url=address) as client:
 
-            async def send(n: int, client: httpx2.AsyncClient = client) -> None:
+            async def send(
+                n: int, client: httpx2.AsyncClient = client, burst: int = burst, enough: asyncio.Event = enough
+            ) -> None:
                 try:
                     if (await client.post(PATH, json=body(n=n))).status_code == 200:
                         acknowledged.append(n)
+                        if len(acknowledged) >= (burst + 1) * 40:
+                            enough.set()
                 except httpx2.HTTPError:
                     return
 
             tasks = [asyncio.create_task(send(burst * 1000 + n)) for n in range(300)]
-            while len(acknowledged) < burst * 40 + 40 and not all(task.done() for task in tasks):
-                await asyncio.sleep(0.001)
+            await enough.wait()
             process.send_signal(signal.SIGKILL)
             await asyncio.gather(*tasks)
-        await asyncio.to_thread(process.wait)
-        process.stdout.close()
+        await process.wait()
     kept = {each["n"] for each in await stored(database)}
     assert acknowledged and set(acknowledged) <= kept
