@@ -15,14 +15,13 @@ def sorted_out(answer: models.AddedLeads, emails: Sequence[str]) -> AddedLeads:
     Named: new and existing ids, invalid addresses, unsubscribed leads. Only counted: blocked, bounced and left over
     when the lead credit is used up; those are told apart when one of the counts alone explains all that is left.
     """
-    ids = answer.ids or models.LeadIdMap()
     given = {email.strip().lower(): email for email in emails}
-    added = _chosen(ids.added, given)
-    there = {email: ref for email, ref in _chosen(ids.existing, given).items() if email not in added}
-    invalid = _named(answer.invalid_emails, given) - added.keys() - there.keys()
-    stopped = _named(_addresses(answer.unsubscribed_leads), given) - added.keys() - there.keys() - invalid
-    left = [email for email in given if email not in added.keys() | there.keys() | invalid | stopped]
-    blocked, not_taken = list(stopped), list[str]()
+    added, there, unsure = _attached(answer, given)
+    settled = {*added, *there, *unsure}
+    invalid = _named(answer.invalid_emails, given) - settled
+    stopped = _named(_addresses(answer.unsubscribed_leads), given) - settled - invalid
+    left = [email for email in given if email not in settled | invalid | stopped]
+    blocked, not_taken = sorted(stopped), list[str]()
     refused = answer.block_count + answer.bounce_count
     if answer.is_lead_limit_exhausted and not refused:
         not_taken, left = left, []
@@ -34,8 +33,28 @@ def sorted_out(answer: models.AddedLeads, emails: Sequence[str]) -> AddedLeads:
         blocked=tuple(given[email] for email in blocked),
         invalid=tuple(given[email] for email in sorted(invalid)),
         not_taken=tuple(given[email] for email in not_taken),
-        unexplained=tuple(given[email] for email in left),
+        unexplained=tuple(given[email] for email in [*unsure, *left]),
     )
+
+
+def _attached(
+    answer: models.AddedLeads, given: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str], Sequence[str]]:
+    """Addresses with an id: attached now, in this campaign before, and those of which the counters leave it open.
+
+    `total_leads` counts what was attached, whether the lead was new to the account or not
+    (smartlead:campaigns/leads/add).
+    """
+    ids = answer.ids or models.LeadIdMap()
+    new = _chosen(ids.added, given)
+    known = {**_chosen(ids.elsewhere, given), **_chosen(ids.existing, given)}
+    known = {email: ref for email, ref in known.items() if email not in new}
+    more = answer.total_leads - len(new)
+    if known and more == len(known) and not answer.already_added_to_campaign:
+        return {**new, **known}, {}, ()
+    if more <= 0 and not ids.elsewhere:
+        return new, known, ()
+    return new, {}, sorted(known)
 
 
 def _chosen(ids: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str]:
