@@ -11,11 +11,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.sandbox_fixture import sandbox, shared_sandbox
 
 from mailfleet.store import migrate
 from mailfleet.store.database import Database
 from mailfleet.store.embedded import LocalPostgres
 
+__all__ = ["sandbox", "shared_sandbox"]
 TEMPLATE = "migrated"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
 DEBIAN = {"postgresql-15": "/usr/lib/postgresql/15/bin/postgres", "pgbouncer": "/usr/sbin/pgbouncer"}

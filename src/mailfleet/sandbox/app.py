@@ -1,0 +1,157 @@
+"""All faces as one application, with the log of requests and the faults in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mailfleet.sandbox import cloudflare, control, namecheap, slack, smartlead, status_page, twilio
+from mailfleet.sandbox.faults import Fault, answer, faults, meet, wait
+from mailfleet.sandbox.webhooks_out import PROFILES, outbound
+from mailfleet.sandbox.world import World
+
+_VENDORS = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "status")
+_ABORT = "sandbox.abort"
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which also lets a face cut the connection."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        cast("dict[str, Any]", self.scope)[_ABORT] = self.transport.abort
+
+
+def build(world: World, *, per_minute: int = 60, profile: str = "typical") -> ASGIApp:
+    """The application of a world."""
+    outbound(world).disorder = PROFILES[profile]
+    faults(world).hostile = profile == "hostile"
+    routes = [
+        *smartlead.routes(world, per_minute),
+        *cloudflare.routes(world),
+        *namecheap.routes(world),
+        *slack.routes(world),
+        *twilio.routes(world),
+        *control.routes(world),
+        *status_page.routes(world),
+    ]
+    inner = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
+    inner.router.redirect_slashes = False
+    return Front(world, inner)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    # smartlead: an unknown path and an unknown method both answer 404.
+    return JSONResponse({"message": "Not Found"}, 404)
+
+
+class Front:
+    """Stands before every vendor's face: faults first, then the face, then the log. The control API has none of it."""
+
+    def __init__(self, world: World, inner: ASGIApp) -> None:
+        self.world = world
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        vendor = scope["path"].split("/")[1] if scope["type"] == "http" else ""
+        if vendor not in _VENDORS:
+            await self.inner(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), ["none"]
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status[0] = str(message["status"])
+            await send(message)
+
+        fault = meet(self.world, vendor, scope["method"], scope["path"])
+        try:
+            await self._served(scope, receive, noted, fault)
+        finally:
+            self._log(scope, vendor, status[0], begun, fault)
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send, fault: Fault | None) -> None:
+        if fault is None:
+            await self.inner(scope, receive, send)
+            return
+        instead = answer(fault)
+        if instead is not None:
+            await instead(scope, receive, send)
+        elif fault.kind in ("timeout_before", "reset"):
+            await _hang(scope, receive, fault, cut=fault.kind == "reset")
+        elif fault.kind in ("timeout_after", "reset_after"):
+            await self.inner(scope, receive, _swallow)
+            await _hang(scope, receive, fault, cut=fault.kind == "reset_after")
+        elif fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+            await self.inner(scope, receive, send)
+        elif fault.kind == "stale_reads":
+            await self._stale(scope, receive, send, fault)
+        else:
+            self.world.state.setdefault("faults_now", {})[fault.kind] = True
+            await self.inner(scope, receive, send)
+
+    async def _stale(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
+        """Answers as the first time, whatever happened since."""
+        address = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+        if address not in fault.kept:
+            kept: list[Message] = []
+            await self.inner(scope, receive, _into(kept))
+            body = b"".join(part.get("body", b"") for part in kept[1:])
+            fault.kept[address] = (kept[0]["status"], list(kept[0]["headers"]), body)
+        status, headers, body = fault.kept[address]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _log(self, scope: Scope, vendor: str, status: str, begun: float, fault: Fault | None) -> None:
+        fields: dict[str, object] = {
+            "wall": datetime.now(UTC).isoformat(),
+            "vendor": vendor,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": int(status) if status.isdigit() else status,
+            "key": _fingerprint(scope),
+            "ms": round(1000 * (time.perf_counter() - begun), 2),
+        }
+        self.world.log.add("http", fields | ({"fault": fault.kind} if fault else {}))
+
+
+def _into(kept: list[Message]) -> Callable[[Message], Any]:
+    async def keep(message: Message) -> None:
+        kept.append(message)
+
+    return keep
+
+
+async def _swallow(message: Message) -> None:
+    """Drops a part of an answer that never arrives."""
+
+
+async def _hang(scope: Scope, receive: Receive, fault: Fault, *, cut: bool) -> None:
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    if not cut:
+        await wait(fault, gone)
+    abort = scope.get(_ABORT)
+    if abort is not None:
+        abort()
+
+
+def _fingerprint(scope: Scope) -> str | None:
+    """Tells keys apart without showing one."""
+    request = Request(scope)
+    given = request.query_params.get("api_key") or request.headers.get("authorization")
+    given = given or request.query_params.get("ApiKey")
+    return hashlib.blake2b(given.encode(), digest_size=6).hexdigest() if given else None

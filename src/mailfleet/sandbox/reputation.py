@@ -1,0 +1,163 @@
+"""How receivers regard a mailbox and its domain, and where mail lands because of it.
+
+Each mailbox and each domain has a standing from 0 to 1. Once a day it moves towards a target: down by 35 % of the
+distance, up by 6 %, so that it recovers far slower than it falls. The target starts at 1 and loses for bounces above
+3 %, complaints above 0.1 %, and a day's volume above what the age of the mailbox makes usual. Placement is a straight
+line of the standing, times what missing authentication costs. All figures are assumptions; docs/sandbox.md says how
+to fit them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import cast
+
+from mailfleet.sandbox.dns_server_auth import DomainAuth, domain_auth
+from mailfleet.sandbox.seeds import fraction
+from mailfleet.sandbox.smartlead_state import Mailbox
+from mailfleet.sandbox.world import World
+
+BEGIN = 0.80
+FALL = 0.35
+RISE = 0.06
+BOUNCES_BORNE = 0.03
+BOUNCE_WEIGHT = 6.0
+COMPLAINTS_BORNE = 0.001
+COMPLAINT_WEIGHT = 80.0
+VOLUME_FIRST = 45
+VOLUME_PER_DAY = 2.0
+VOLUME_MOST = 90
+POOR_CEILING = 0.45
+POOR_SHARE = 0.08
+MEMORY_DAYS = 3
+LEAST_MAILS = 20
+# What a receiver takes off for each thing it cannot verify.
+WITHOUT = {"dkim": 0.60, "spf": 0.70, "dmarc": 0.90}
+_AUTH_KEPT = timedelta(minutes=10)
+
+
+@dataclass
+class Day:
+    """One day's counts."""
+
+    day: date
+    sent: int = 0
+    bounced: int = 0
+    complained: int = 0
+
+
+@dataclass
+class Standing:
+    """The standing of one mailbox or one domain."""
+
+    since: date
+    score: float = BEGIN
+    ceiling: float = 1.0
+    scale: int = 1
+    settled: date | None = None
+    days: deque[Day] = field(default_factory=deque[Day])
+
+
+@dataclass
+class Reputations:
+    """All standings, and the authentication looked up lately."""
+
+    mailboxes: dict[str, Standing] = field(default_factory=dict[str, Standing])
+    domains: dict[str, Standing] = field(default_factory=dict[str, Standing])
+    auth: dict[str, tuple[object, DomainAuth]] = field(default_factory=dict[str, tuple[object, DomainAuth]])
+
+
+def reputations(world: World) -> Reputations:
+    """The standings of this world."""
+    return cast(Reputations, world.state.setdefault("reputation", Reputations()))
+
+
+def standing(world: World, box: Mailbox) -> Standing:
+    """A mailbox's standing, settled up to today."""
+    held, today = reputations(world).mailboxes, world.now.date()
+    found = held.get(box.address)
+    if found is None:
+        found = held[box.address] = Standing(today, settled=today)
+        if fraction(world, "neighbourhood", box.address) < POOR_SHARE:
+            found.ceiling, found.score = POOR_CEILING, min(BEGIN, POOR_CEILING + 0.1)
+    return _settle(found, today)
+
+
+def domain_standing(world: World, domain: str) -> Standing:
+    """A domain's standing, settled up to today; it bears three mailboxes' worth of mail."""
+    held, today = reputations(world).domains, world.now.date()
+    if domain not in held:
+        held[domain] = Standing(today, scale=3, settled=today)
+    return _settle(held[domain], today)
+
+
+def note(world: World, box: Mailbox, *, sent: int = 0, bounced: int = 0, complained: int = 0) -> None:
+    """Counts what happened today for the mailbox and its domain."""
+    for found in (standing(world, box), domain_standing(world, box.domain)):
+        today = world.now.date()
+        if not found.days or found.days[-1].day != today:
+            found.days.append(Day(today))
+        day = found.days[-1]
+        day.sent += sent
+        day.bounced += bounced
+        day.complained += complained
+
+
+def placement(world: World, box: Mailbox) -> float:
+    """The share of this mailbox's mail that lands in inboxes now."""
+    score = 0.65 * standing(world, box).score + 0.35 * domain_standing(world, box.domain).score
+    share = 0.30 + 0.70 * score
+    passed = authentication(world, box.domain)
+    for mechanism, kept in WITHOUT.items():
+        if not getattr(passed, mechanism):
+            share *= kept
+    return min(0.99, share)
+
+
+def authentication(world: World, domain: str) -> DomainAuth:
+    """What receivers can verify, looked up again every ten minutes."""
+    held = reputations(world).auth
+    stamp = int(world.now.timestamp() // _AUTH_KEPT.total_seconds())
+    kept = held.get(domain)
+    if kept is None or kept[0] != stamp:
+        kept = held[domain] = (stamp, domain_auth(world, domain))
+    return kept[1]
+
+
+def warmup_reputation(world: World, box: Mailbox) -> int:
+    """The vendor's figure in percent: 100 until there is evidence."""
+    if box.warmup is None or box.warmup.sent < 10:
+        return 100
+    passed = authentication(world, box.domain)
+    lost = sum(8 for mechanism in WITHOUT if not getattr(passed, mechanism))
+    return max(0, min(100, round(100 * (0.35 + 0.65 * standing(world, box).score)) - lost))
+
+
+def _settle(found: Standing, today: date) -> Standing:
+    while found.settled is not None and found.settled < today:
+        found.settled += timedelta(days=1)
+        goal = _target(found)
+        found.score += (FALL if goal < found.score else RISE) * (goal - found.score)
+        while found.days and found.days[0].day <= found.settled - timedelta(days=MEMORY_DAYS):
+            found.days.popleft()
+    return found
+
+
+def _target(found: Standing) -> float:
+    sent = sum(day.sent for day in found.days)
+    lost = 0.0
+    if sent >= LEAST_MAILS:
+        lost += BOUNCE_WEIGHT * max(0.0, sum(day.bounced for day in found.days) / sent - BOUNCES_BORNE)
+        complained = sum(day.complained for day in found.days)
+        # One complaint among few mails is no rate yet.
+        lost += COMPLAINT_WEIGHT * max(0.0, max(0, complained - 0.5) / max(sent, 200) - COMPLAINTS_BORNE)
+    return max(0.05, min(found.ceiling, 1.0 - lost - _volume_loss(found)))
+
+
+def _volume_loss(found: Standing) -> float:
+    busiest = max((day.sent for day in found.days), default=0)
+    age = (found.settled - found.since).days if found.settled else 0
+    usual = found.scale * min(VOLUME_MOST, VOLUME_FIRST + VOLUME_PER_DAY * age)
+    return min(0.5, 0.35 * max(0.0, busiest / usual - 1.0))

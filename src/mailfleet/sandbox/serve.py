@@ -1,0 +1,168 @@
+"""Runs the sandbox alone: every face on one port of loopback, DNS and the mail host on ports of their own."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Generator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import uvicorn
+
+from mailfleet.sandbox import cloudflare_state, dns_server, mail_server, namecheap, slack, twilio
+from mailfleet.sandbox.app import Protocol, build
+from mailfleet.sandbox.control import advance
+from mailfleet.sandbox.dns_server import DnsServers
+from mailfleet.sandbox.mail_server import MailServers
+from mailfleet.sandbox.smartlead_http import API, DELIVERY
+from mailfleet.sandbox.smartlead_state import smartlead
+from mailfleet.sandbox.webhooks_out import PROFILES
+from mailfleet.sandbox.world import START, World
+
+HOST = "127.0.0.1"
+# How often the clock moves by itself with --speed, in real seconds.
+_BEAT = 0.5
+
+
+class Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: a signal ends the sandbox cleanly, with exit code 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line of the sandbox; the first line of output is one JSON object that names every address."""
+    given = _parser().parse_args(argv)
+    try:
+        listener = _listen(given.port)
+    except OSError as error:
+        sys.stderr.write(f"Port {given.port} of {HOST} cannot be used: {error.strerror}. Choose another, or 0.\n")
+        return 2
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(given, listener))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("mailfleet sandbox serve", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 = any free one")
+    parser.add_argument("--seed", type=int, default=1, help="which world")
+    parser.add_argument("--json", action="store_true", help="print the addresses as one line of JSON (always done)")
+    parser.add_argument("--start", type=_moment, default=START, metavar="ISO", help="what the clock shows at first")
+    parser.add_argument("--rate-limit", type=int, default=60, metavar="PER_MINUTE", help="of the Smartlead face")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="typical", help="how much goes wrong by itself")
+    parser.add_argument("--speed", type=float, default=0.0, metavar="X", help="sandbox seconds per real second")
+    parser.add_argument("--lifeline-fd", type=int, default=None, metavar="FD", help="end when this descriptor closes")
+    return parser
+
+
+def _moment(given: str) -> datetime:
+    moment = datetime.fromisoformat(given)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def _serve(given: argparse.Namespace, listener: socket.socket) -> None:
+    world = World(given.seed, given.start)
+    names, mail = await dns_server.start(world, HOST), await mail_server.start(world, HOST)
+    app = build(world, per_minute=given.rate_limit, profile=given.profile)
+    config = uvicorn.Config(app, http=Protocol, lifespan="off", log_level="warning", access_log=False, ws="none")
+    config.timeout_graceful_shutdown = 1
+    server = Server(config)
+    stopping = asyncio.Event()
+    _watch(stopping, given.lifeline_fd)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    beat = asyncio.create_task(_beat(world, given.speed)) if given.speed > 0 else None
+    sys.stdout.write(json.dumps(info(world, listener.getsockname()[1], names, mail)) + "\n")
+    sys.stdout.flush()
+    await asyncio.wait([serving, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    if beat is not None:
+        beat.cancel()
+    await serving
+    names.close()
+    mail.close()
+
+
+def _watch(stopping: asyncio.Event, lifeline: int | None) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    if lifeline is None:
+        return
+
+    def readable() -> None:
+        # Nothing is ever written to it: it becomes readable when the other end has gone.
+        if not os.read(lifeline, 1024):
+            loop.remove_reader(lifeline)
+            stopping.set()
+
+    loop.add_reader(lifeline, readable)
+
+
+async def _beat(world: World, speed: float) -> None:
+    while True:
+        await asyncio.sleep(_BEAT)
+        await advance(world, world.now + timedelta(seconds=speed * _BEAT))
+
+
+def info(world: World, port: int, names: DnsServers, mail: MailServers) -> dict[str, Any]:
+    """Every address and key, by vendor."""
+    root = f"http://{HOST}:{port}"
+    vendor, cloudflare = smartlead(world), cloudflare_state.account(world)
+    bot = slack.credentials(world)
+    return {
+        "pid": os.getpid(),
+        "seed": world.seed,
+        "now": world.now.isoformat(),
+        "control": {"base_url": f"{root}/control"},
+        "smartlead": {
+            "base_url": root + API,
+            "api_key": vendor.api_key,
+            "delivery_base_url": root + DELIVERY,
+            "webhook_secret": vendor.webhook_secret,
+        },
+        "cloudflare": {
+            "base_url": f"{root}/cloudflare/client/v4",
+            "api_token": cloudflare.api_token,
+            "account_id": cloudflare.account_id,
+        },
+        "namecheap": {"base_url": root + namecheap.PATH, **namecheap.credentials(world)},
+        "slack": {
+            "base_url": f"{root}/slack/api",
+            "webhook_url": root + bot["webhook_path"],
+            "bot_token": bot["bot_token"],
+        },
+        "twilio": {"base_url": root + twilio.PREFIX, **twilio.credentials(world)},
+        "mailhost": {
+            "hostname": mail.hostname,
+            "smtp_host": mail.host,
+            "smtp_port": mail.smtp_port,
+            "imap_host": mail.host,
+            "imap_port": mail.imap_port,
+            "spf": mail.spf,
+        },
+        "dns": {"parent": names.parent, "nameservers": names.nameservers, "resolvers": names.resolvers},
+        "status_page": f"{root}/status",
+        "overview": f"{root}/",
+    }
