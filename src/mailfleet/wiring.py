@@ -22,7 +22,6 @@ from mailfleet.platforms.port import SendingPlatform
 from mailfleet.platforms.ports import DnsHost, MailboxHost, NoticeChannel, Registrar
 from mailfleet.platforms.smartlead import SmartleadPlatform
 from mailfleet.policy.load import load
-from mailfleet.receiver.app import Receiver
 from mailfleet.services import credentials
 from mailfleet.services.context import Fleet
 from mailfleet.settings import Settings, missing
@@ -109,19 +108,6 @@ async def open_fleet(settings: Settings, *, actor: str = "machine", client: str 
         )
         stack.push_async_callback(_close, fleet)
         yield fleet
-
-
-@contextlib.contextmanager
-def receiver_app(settings: Settings) -> Generator[Receiver]:
-    """The webhook receiver as an ASGI application. It needs no vendor."""
-    with database(settings) as (dsn, _):
-        require_current(dsn)
-        yield Receiver(
-            Database(dsn, max_size=settings.mailfleet_database_pool),
-            clock_from(settings.mailfleet_clock),
-            token=receiver_token(settings),
-            secrets={"smartlead": settings.secret("smartlead_webhook_secret")},
-        )
 
 
 def kek_of(settings: Settings) -> Kek:

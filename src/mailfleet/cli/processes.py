@@ -29,7 +29,10 @@ def receiver(*, host: str | None = None, port: int | None = None) -> None:
     port
         Port to listen on; RECEIVER_PORT by default.
     """
-    asyncio.run(_receiver(host, port))
+    from mailfleet.cli.session import started
+    from mailfleet.receiver.serve import serve
+
+    serve(started(), host=host, port=port)
 
 
 async def _worker(pause: float) -> None:
@@ -40,26 +43,6 @@ async def _worker(pause: float) -> None:
     async with open_fleet(started(), actor="worker") as fleet:
         with stopping() as stop:
             await run_forever(fleet, stop, pause=pause)
-
-
-async def _receiver(host: str | None, port: int | None) -> None:
-    import uvicorn
-
-    from mailfleet.cli.session import started
-    from mailfleet.process import free_port
-    from mailfleet.wiring import receiver_app
-
-    settings = started()
-    with receiver_app(settings) as app:
-        config = uvicorn.Config(
-            app,
-            host=host or settings.receiver_host,
-            port=free_port(settings.receiver_port if port is None else port, host or settings.receiver_host),
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-        )
-        await uvicorn.Server(config).serve()
 
 
 @contextlib.contextmanager

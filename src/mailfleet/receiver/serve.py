@@ -14,6 +14,7 @@ from mailfleet.errors import ConfigError
 from mailfleet.receiver.app import Receiver
 from mailfleet.settings import Settings, get_settings
 from mailfleet.store.database import Database
+from mailfleet.store.migrate import require_current
 from mailfleet.wiring import database, receiver_token
 
 
@@ -23,12 +24,17 @@ def main() -> None:
     serve(settings)
 
 
-def serve(settings: Settings) -> None:
-    """Listens until stopped; what was accepted is stored first. The first line of output names the address."""
-    with database(settings) as (dsn, _), bound(settings.receiver_host, settings.receiver_port) as listening:
+def serve(settings: Settings, *, host: str | None = None, port: int | None = None) -> None:
+    """Listens until stopped; what was accepted is stored first. The first line of output names the address.
+
+    Raises SchemaOutOfDate, DatabaseUnavailable, and ConfigError for a port that is taken.
+    """
+    where = (host or settings.receiver_host, settings.receiver_port if port is None else port)
+    with database(settings) as (dsn, _), bound(*where) as listening:
+        require_current(dsn)
         app = receiver(settings, dsn)
-        host, port = listening.getsockname()[:2]
-        sys.stdout.write(msgspec.json.encode({"receiver": f"http://{host}:{port}"}).decode() + "\n")
+        address, number = listening.getsockname()[:2]
+        sys.stdout.write(msgspec.json.encode({"receiver": f"http://{address}:{number}"}).decode() + "\n")
         sys.stdout.flush()
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", server_header=False)
         uvicorn.Server(config).run(sockets=[listening])
@@ -37,7 +43,7 @@ def serve(settings: Settings) -> None:
 def receiver(settings: Settings, dsn: str) -> Receiver:
     """The application, as the settings describe it."""
     return Receiver(
-        Database(dsn, max_size=4),
+        Database(dsn, max_size=settings.mailfleet_database_pool),
         clock_from(settings.mailfleet_clock),
         token=receiver_token(settings),
         secrets={"smartlead": settings.secret("smartlead_webhook_secret") or ""},
