@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, row
+from mailfleet.store.database import Connection, execute, row, rows
 
 _COLUMNS: LiteralString = """id, action, scope, ceiling_cents, currency, requested_by, requested_at, needed,
     approved_by, approved_at, expires_at, withdrawn_at, used_at, reason"""
@@ -46,15 +46,17 @@ async def request(
     reason: str,
     at: datetime,
     expires_at: datetime,
+    needed: int = 1,
 ) -> Approval:
+    """`needed` people have to approve; from two on, the one who asks is not among them (four eyes)."""
     found = await row(
         db,
         Approval,
         """insert into mailfleet.approvals
-               (action, scope, ceiling_cents, currency, requested_by, requested_at, expires_at, reason)
-           values (%s, %s, %s, %s, %s, %s, %s, %s) returning """
+               (action, scope, ceiling_cents, currency, requested_by, requested_at, expires_at, reason, needed)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning """
         + _COLUMNS,
-        [action, Json(dict(scope)), ceiling_cents, currency, by, at, expires_at, reason],
+        [action, Json(dict(scope)), ceiling_cents, currency, by, at, expires_at, reason, needed],
     )
     assert found is not None
     return found
@@ -65,7 +67,7 @@ async def find(db: Connection, id: str) -> Approval | None:
 
 
 async def approve(db: Connection, id: UUID, *, by: str, at: datetime) -> Approval | None:
-    """Adds one person's name once; approved when as many as needed have. None: not open any more."""
+    """Adds one person's name once; approved when as many as needed have. None: not open, or not theirs to give."""
     return await row(
         db,
         Approval,
@@ -74,9 +76,37 @@ async def approve(db: Connection, id: UUID, *, by: str, at: datetime) -> Approva
                approved_at = case when %(by)s = any(approved_by) or cardinality(approved_by) + 1 < needed
                                   then approved_at else %(at)s end
            where id = %(id)s and used_at is null and withdrawn_at is null and expires_at > %(at)s
+             and (needed = 1 or requested_by <> %(by)s)
            returning """
         + _COLUMNS,
         {"id": id, "by": by, "at": at},
+    )
+
+
+async def withdraw(db: Connection, id: UUID, *, at: datetime) -> bool:
+    """Takes it back, approved or not. False: it is used, withdrawn or expired already."""
+    return (
+        await execute(
+            db,
+            """update mailfleet.approvals set withdrawn_at = %(at)s
+               where id = %(id)s and used_at is null and withdrawn_at is null and expires_at > %(at)s""",
+            {"id": id, "at": at},
+        )
+        == 1
+    )
+
+
+async def waiting(db: Connection, *, at: datetime) -> list[Approval]:
+    """What a person is asked to approve, oldest first."""
+    return await rows(
+        db,
+        Approval,
+        "select "
+        + _COLUMNS
+        + """ from mailfleet.approvals
+              where approved_at is null and used_at is null and withdrawn_at is null and expires_at > %s
+              order by requested_at, id""",
+        [at],
     )
 
 

@@ -39,7 +39,7 @@ class CircuitRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PostgresCircuit:
-    """Opens after `failures` in a row (two at least) by all processes together; after `rest` seconds one caller probes."""
+    """Opens after `failures` (at least two) in a row, of all processes; after `rest` seconds one caller probes."""
 
     def __init__(
         self,

@@ -62,6 +62,7 @@ class Keeper:
         self.sock = _socket_folder(self.place, self.owner)
         self.server: subprocess.Popen[Any] | None = None
         self.leaving = False
+        self.impatient: threading.Timer | None = None
 
     def keep(self) -> None:
         """Until the last user is gone."""
@@ -97,10 +98,10 @@ class Keeper:
         self._drop_stale()
         with self._opened_log() as log:
             self.server = self._spawn([str(self.bin / "postgres"), *self._options()], log, signal.SIGINT)
-        if self.leaving:  # asked to leave before there was anything to stop
-            self._leave()
         ready = False
-        while not ready and self.server.poll() is None:
+        while self.server.poll() is None and not ready:
+            if self.leaving:  # a server that is only just starting may miss the signal: again
+                self._leave()
             ready = self._status() == "ready"
             time.sleep(0.02)
         self.server.wait()
@@ -121,9 +122,10 @@ class Keeper:
         server = self.server
         if server and server.poll() is None:
             server.send_signal(signal.SIGINT)  # fast shutdown
-            timer = threading.Timer(_STOP_WITHIN, lambda: server.send_signal(signal.SIGQUIT))
-            timer.daemon = True
-            timer.start()
+            if self.impatient is None:
+                self.impatient = threading.Timer(_STOP_WITHIN, lambda: server.send_signal(signal.SIGQUIT))
+                self.impatient.daemon = True
+                self.impatient.start()
 
     # --- what has to be there first ---------------------------------------------------------------------------------
 
@@ -374,7 +376,7 @@ def main() -> NoReturn:
         os._exit(0)
     os.chdir("/")
     for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)  # unlike SIG_IGN this is not handed on to the server
     home = Path(told["home"])
     try:
         Keeper(home, Path(told["bin"]), [Path(each) for each in told["carried"]], told["settings"]).keep()
