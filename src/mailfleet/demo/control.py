@@ -52,11 +52,10 @@ class Control:
         after = 0
         while True:
             page = await self._call("GET", f"/log/{kind}?after={after}&limit={_PAGE}")
-            found: list[dict[str, Any]] = page["items"]
-            lines += found
-            if not found:
+            lines += page["entries"]
+            after = page["next"]
+            if after >= page["total"]:
                 return lines
-            after = found[-1]["n"]
 
     async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         try:

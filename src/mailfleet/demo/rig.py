@@ -141,9 +141,8 @@ def settings_for(home: Path, dsn: str, prefect_api: str, sandbox: Mapping[str, A
 
 
 def sandbox_argv(seed: int) -> list[str]:
-    served = ["serve", "--port", "0", "--seed", str(seed), "--json"]
     return [
-        *(sys.executable, "-m", "mailfleet.sandbox", *served),
+        *(sys.executable, "-m", "mailfleet.sandbox", "--port", "0", "--seed", str(seed), "--json"),
         *("--start", START.isoformat(), "--rate-limit", str(RATE_LIMIT)),
     ]
 

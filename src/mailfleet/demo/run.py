@@ -54,7 +54,7 @@ async def _recorded(rig: Rig, selectors: dict[str, list[str]], tag: str, runs: s
     """Prefect's record of a run may come a moment after the run."""
     end = time.monotonic() + 10
     while True:
-        heard = await witness.hear(rig.control, rig.settings.dns_nameservers, selectors, rig.prefect_api, tag)
+        heard = await witness.hear(rig.control, rig.sandbox, selectors, rig.prefect_api, tag)
         settled = all(heard.flow_runs.get(run, ("", ""))[1] in ("COMPLETED", "FAILED", "CRASHED") for run in runs)
         if settled or time.monotonic() > end:
             return heard

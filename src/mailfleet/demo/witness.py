@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dns.asyncquery
@@ -19,19 +19,20 @@ _DNS_WITHIN = 5.0
 
 
 async def hear(
-    control: Control, nameserver: str, selectors: Mapping[str, Sequence[str]], prefect_api: str, tag: str
+    control: Control, sandbox: Mapping[str, Any], selectors: Mapping[str, Sequence[str]], prefect_api: str, tag: str
 ) -> Witness:
     """Everything the judge needs of the other side.
 
-    `nameserver` is `host:port`, `selectors` are the DKIM selectors by domain, `tag` marks this run's flow runs.
+    `sandbox` are its addresses, `selectors` the DKIM selectors by domain, `tag` marks this run's flow runs.
     """
     state = await control.state()
+    nameserver: str = sandbox["dns"]["nameservers"]
     return Witness(
         sends=[_send(line) for line in await control.log("sends")],
         deeds=[_deed(line) for line in await control.log("people")],
         slack=[_notice(line) for line in await control.log("slack")],
         sms=[_notice(line) for line in await control.log("sms")],
-        in_campaign=frozenset(_campaign_leads(state)),
+        in_campaign=frozenset(await _campaign_leads(sandbox["smartlead"], [each["id"] for each in state["campaigns"]])),
         dns={domain: await _answers(domain, keys, nameserver) for domain, keys in selectors.items()},
         flow_runs=await flow_runs(prefect_api, tag),
     )
@@ -90,7 +91,7 @@ def _send(line: Mapping[str, Any]) -> Send:
 
 
 def _deed(line: Mapping[str, Any]) -> Deed:
-    until = line.get("until")
+    back = line.get("back")
     return Deed(
         at=datetime.fromisoformat(line["at"]),
         kind=line["kind"],
@@ -98,8 +99,8 @@ def _deed(line: Mapping[str, Any]) -> Deed:
         category=line.get("category"),
         text=line.get("text") or "",
         step=line.get("step"),
-        hard=line.get("hard"),
-        until=datetime.fromisoformat(until) if until else None,
+        hard=line.get("category") == "hard" if line["kind"] == "bounced" else None,
+        until=datetime.fromisoformat(back).replace(tzinfo=UTC) if back else None,
     )
 
 
@@ -111,5 +112,17 @@ def _notice(line: Mapping[str, Any]) -> Notice:
     )
 
 
-def _campaign_leads(state: Mapping[str, Any]) -> list[str]:
-    return [lead["email"] for lead in state.get("leads", ())]
+async def _campaign_leads(smartlead: Mapping[str, Any], campaigns: Sequence[int]) -> list[str]:
+    """Every lead of every campaign, as the vendor lists them (smartlead:campaigns/leads)."""
+    found: list[str] = []
+    async with httpx2.AsyncClient(timeout=30, trust_env=False, base_url=smartlead["base_url"]) as client:
+        for campaign in campaigns:
+            offset, total = 0, 1
+            while offset < total:
+                query = {"api_key": smartlead["api_key"], "offset": offset, "limit": 100}
+                answer = await client.get(f"/campaigns/{campaign}/leads", params=query)
+                answer.raise_for_status()
+                page: dict[str, Any] = msgspec.json.decode(answer.content)
+                found += [each["lead"]["email"] for each in page["data"]]
+                offset, total = offset + 100, int(page["total_leads"])
+    return found

@@ -85,7 +85,11 @@ async def started(home: Path, *, postgres: LocalPostgres | None, port: int) -> C
         log=home / "prefect" / "server.log",
         name="the Prefect server",
     )
-    await child.answers(f"http://127.0.0.1:{port}/api/health", within=_READY_WITHIN)
+    try:
+        await child.answers(f"http://127.0.0.1:{port}/api/health", within=_READY_WITHIN)
+    except BaseException:
+        await child.stop()
+        raise
     return child
 
 
