@@ -155,21 +155,18 @@ def _bounce(body: Mapping[str, Any]) -> dict[str, Any]:
 def _notification(kind: EventKind, body: Mapping[str, Any]) -> PlatformEvent | None:
     """Account-level: flat camelCase, or `{id, type, created_at, data}` (smartlead:webhooks/account).
 
-    The flat form carries no time: whoever received it may add `received_at`, and then one object's fact is one event
-    a day; without it the event has the epoch's time and `timed` is False.
+    The flat form carries no time: the event then has the epoch's, and whoever received it knows better.
     """
     data = _mapping(body.get("data")) or body
     campaign = _text(data.get("campaign_id") or data.get("campaignId"))
     account = _text(data.get("account_id") or data.get("accountId") or data.get("email_account_id"))
     email = _text(data.get("email") or data.get("from_email"))
     at = _moment(body.get("created_at") or body.get("event_timestamp") or body.get("createdAt"))
-    received = _moment(body.get("received_at"))
     reason = _text(data.get("reason") or data.get("error") or body.get("error") or body.get("message")) or ""
-    day = at or (received.date() if received else None)
-    own = _text(body.get("id")) or "\x1f".join(str(part) for part in (campaign, account, email, day, reason))
+    own = _text(body.get("id")) or "\x1f".join(str(part) for part in (campaign, account, email, at, reason))
     return PlatformEvent(
         kind=kind,
-        at=at or received or datetime.fromtimestamp(0, UTC),
+        at=at or datetime.fromtimestamp(0, UTC),
         dedupe_key=hashlib.blake2b(f"{kind}\x1f{own}".encode(), digest_size=16).hexdigest(),
         campaign_ref=campaign,
         mailbox_ref=account,
