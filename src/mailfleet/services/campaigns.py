@@ -13,7 +13,7 @@ from mailfleet.platforms.port import CampaignSettings, CampaignStats, Schedule, 
 from mailfleet.rules import campaigns as rules
 from mailfleet.rules import limits
 from mailfleet.rules.campaigns import CampaignConfig, Check, Readiness
-from mailfleet.services import budgets, holds, readings
+from mailfleet.services import budgets, holds, push, readings
 from mailfleet.services.clients import the_client
 from mailfleet.services.context import Fleet
 from mailfleet.services.holds import Held
@@ -169,6 +169,7 @@ async def start(fleet: Fleet, campaign_id: UUID) -> str:
     platform = fleet.platform(campaign.platform)
     await _hook(fleet, platform, campaign, ref)
     await _caps(fleet, campaign_id)
+    await _first_leads(fleet, campaign)
     await platform.start_campaign(ref)
     seen = await platform.campaign(ref)
     if seen.state != "running":
@@ -335,6 +336,15 @@ async def _caps(fleet: Fleet, campaign_id: UUID) -> None:
             known = await readings.known(fleet, db, box)
         seen = await fleet.platform().mailbox(sender.ref)
         await budgets.apply_day(fleet, box, sender.ref, seen, warmup_day=known.warmup_day)
+
+
+async def _first_leads(fleet: Fleet, campaign: Campaign) -> None:
+    """A platform starts no empty campaign (smartlead:campaigns/status): the first batch goes before the start."""
+    async with fleet.db.connection() as db:
+        live = await ownership.live_count(db, campaign.id)
+    if not live:
+        some = fleet.platform(campaign.platform).capabilities.max_leads_per_call
+        await push.push(fleet, campaign.id, (await push.ready(fleet, campaign))[:some])
 
 
 async def _now_running(fleet: Fleet, campaign: Campaign) -> str:
