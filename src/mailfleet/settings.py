@@ -22,6 +22,7 @@ from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 from mailfleet.errors import BadFile, ConfigError, MissingSetting
 
 PER_CLIENT = "smartlead_api_key__"
+_JSON = ("slack_channels", "registrant")
 _HOME = Path(".mailfleet")
 
 
@@ -92,6 +93,11 @@ class Settings(BaseSettings):
     namecheap_api_key: SecretStr | None = Field(None, description="Namecheap API key.")
     namecheap_username: str | None = Field(None, description="Namecheap account; usually the API user.")
     namecheap_client_ip: str | None = Field(None, description="IPv4 of this machine, as whitelisted at Namecheap.")
+    registrant: dict[str, str] = Field(
+        default_factory=dict,
+        description="JSON: who registers bought domains, truthfully: first_name, last_name, organisation, address, "
+        "city, state, postcode, country, phone, email.",
+    )
     namecheap_base_url: str = Field("https://api.namecheap.com/xml.response", description="Namecheap API.")
 
     slack_webhook_url: SecretStr | None = Field(None, description="Slack incoming webhook; one channel only.")
@@ -275,7 +281,7 @@ def _lowered(values: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _decoded(name: str, value: Any) -> Any:
-    if name != "slack_channels" or not isinstance(value, str):
+    if name not in _JSON or not isinstance(value, str):
         return value
     try:
         return json.loads(value)

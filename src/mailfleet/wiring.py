@@ -11,10 +11,13 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from mailfleet.clock import Clock, clock_from
 from mailfleet.errors import ConfigError
 from mailfleet.platforms.cloudflare_dns import CloudflareDns
 from mailfleet.platforms.custom_smtp import CustomSmtp, Login, MailServers
+from mailfleet.platforms.namecheap_registrar import Contact, NamecheapRegistrar
 from mailfleet.platforms.names import DnsNames
 from mailfleet.platforms.notices import SlackChannel, SmsChannel
 from mailfleet.platforms.office_hosts import google_workspace, microsoft365
@@ -34,6 +37,7 @@ from mailfleet.store.journal import PostgresJournal
 from mailfleet.store.migrate import require_current
 from mailfleet.store.secrets import Kek, Vault, load_kek
 from mailfleet.vendors.cloudflare.client import CloudflareClient
+from mailfleet.vendors.namecheap.client import NamecheapClient
 from mailfleet.vendors.slack.client import SlackClient
 from mailfleet.vendors.smartlead.client import get_smartlead_client
 from mailfleet.vendors.transport.secret import Secret
@@ -197,7 +201,32 @@ def _mail_servers(settings: Settings) -> MailServers:
 
 
 def _registrars(settings: Settings, means: Means) -> Parts[Registrar]:
-    return Parts({"namecheap": "namecheap_api_key"}, {})
+    key = settings.secret("namecheap_api_key")
+    namecheap = (
+        NamecheapRegistrar(
+            NamecheapClient(
+                means,
+                api_user=settings.need("namecheap_api_user"),
+                key=Secret(key),
+                username=settings.namecheap_username or settings.need("namecheap_api_user"),
+                client_ip=settings.need("namecheap_client_ip"),
+                base_url=settings.namecheap_base_url,
+            ),
+            _registrant(settings),
+        )
+        if key
+        else None
+    )
+    return Parts({"namecheap": "namecheap_api_key"}, {"namecheap": namecheap})
+
+
+def _registrant(settings: Settings) -> Contact | None:
+    try:
+        return msgspec.convert(settings.registrant, Contact) if settings.registrant else None
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"REGISTRANT is not usable: {error}.", hint="It needs every field a registrar asks for; see the settings."
+        ) from None
 
 
 def _channels(settings: Settings, means: Means) -> dict[str, NoticeChannel]:
