@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 import time
@@ -103,17 +102,16 @@ class Child:
 
     async def stop(self) -> int:
         """Asks it to stop and, when its grace is over, ends it; its exit status."""
-        if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
+        if (
+            self._line >= 0
+        ):  # not by a signal: asyncio's own would reap the child beside its watcher and lose its status
+            os.close(self._line)
+            self._line = -1
         if self._process.stdout and self._copying is None:
             self._copying = asyncio.create_task(self._copy())  # an unread pipe would hold it up
         status = await asyncio.shield(asyncio.ensure_future(self._process.wait()))
         if self._copying:
             await self._copying
-        if self._line >= 0:
-            os.close(self._line)
-            self._line = -1
         return status
 
     async def announcement(self, within: float = 60.0) -> str:
