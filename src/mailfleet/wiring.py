@@ -90,6 +90,8 @@ async def open_fleet(settings: Settings, *, actor: str = "machine", client: str 
         db = await stack.enter_async_context(Database(dsn, max_size=settings.mailfleet_database_pool))
         means = await _means(stack, db, clock, actor)
         vault = Vault(kek)
+        async with db.connection() as rows:
+            suppression_key = await vault.kept(rows, "suppression")
         fleet = Fleet(
             db=db,
             clock=clock,
@@ -106,7 +108,7 @@ async def open_fleet(settings: Settings, *, actor: str = "machine", client: str 
             webhook_base=webhook_base(settings),
             slack_channels=settings.slack_channels,
             sms_numbers=settings.sms,
-            suppression_key=kek.derive("suppression"),
+            suppression_key=suppression_key,
             actor=actor,
             rng=random.Random(),  # noqa: S311 - order and jitter, nothing secret
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import subprocess
@@ -112,3 +113,17 @@ def test_a_malformed_key_is_refused_without_being_shown(text: str) -> None:
 def test_both_kinds_of_base64_are_read() -> None:
     raw = bytes(range(223, 255))
     assert read_kek(base64.b64encode(raw).decode()).id == read_kek(base64.urlsafe_b64encode(raw).decode() + "\n").id
+
+
+async def test_a_kept_secret_is_made_once_and_survives_rotation(database: Database) -> None:
+    old, new = kek(), kek()
+
+    async def ask(vault: Vault) -> bytes:
+        async with database.connection() as db:
+            return await vault.kept(db, "suppression")
+
+    made = await asyncio.gather(*(ask(Vault(old)) for _ in range(4)))
+    assert len(set(made)) == 1
+    async with database.connection() as db:
+        assert await Vault(new, former=(old,)).rotate(db) == 1
+    assert await ask(Vault(new)) == made[0]

@@ -13,7 +13,7 @@ from mailfleet.cli.session import started
 from mailfleet.errors import BadFile
 from mailfleet.store import migrate as schema
 from mailfleet.store.database import Database
-from mailfleet.store.secrets import Kek, Vault, load_kek, read_kek
+from mailfleet.store.secrets import Kek, Vault, read_kek
 
 app = App(name="db", help="Apply and inspect the schema.")
 
@@ -58,7 +58,7 @@ def rotate_keys(old_key_file: Path, *, json: Json = False) -> None:
         File with the key-encryption key used until now (base64). MAILFLEET_KEK or MAILFLEET_KEK_FILE is the new one.
     """
     settings = started()
-    new = load_kek(settings.secret("mailfleet_kek"), settings.mailfleet_kek_file or settings.home / "kek")
+    new = wiring.kek_of(settings)
     old = load_old(old_key_file)
     with wiring.database(settings) as (dsn, _):
         changed = asyncio.run(_rotate(dsn, Vault(new, former=(old,))))

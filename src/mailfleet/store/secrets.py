@@ -32,15 +32,10 @@ class Kek:
         if len(key) != _KEY:
             raise ConfigError(f"The key-encryption key has {len(key)} bytes, not {_KEY}.", hint=_HINT)
         self._cipher = AESGCM(key)
-        self._key = key
         self.id = hashlib.blake2b(key, digest_size=8, person=b"mailfleet-kek").hexdigest()
 
     def __repr__(self) -> str:
         return f"Kek(id={self.id!r})"
-
-    def derive(self, purpose: str) -> bytes:
-        """32 bytes for another use, from which the key cannot be found."""
-        return hashlib.blake2b(purpose.encode(), key=self._key, digest_size=_KEY).digest()
 
     def wrap(self, data_key: bytes, about: bytes) -> bytes:
         return _seal(self._cipher, data_key, about)
@@ -132,6 +127,15 @@ class Vault:
             return AESGCM(data_key).decrypt(ciphertext[:_NONCE], ciphertext[_NONCE:], about)
         except InvalidTag:
             raise _damaged(id) from None
+
+    async def kept(self, db: Connection, purpose: str) -> bytes:
+        """32 random bytes made at first use and the same ever after, also when the KEK is rotated."""
+        async with db.transaction():
+            await execute(db, "select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"mailfleet.secrets:{purpose}"])
+            found = await tuples(
+                db, "select id from mailfleet.secrets where purpose = %s order by created_at", [purpose]
+            )
+            return await self.get(db, found[0][0] if found else await self.put(db, purpose, os.urandom(_KEY)))
 
     async def rotate(self, db: Connection, *, batch: int = 500) -> int:
         """Wraps every data key with the current KEK; how many rows it changed. Safe to stop and to start again."""
