@@ -8,6 +8,7 @@ from email.utils import format_datetime
 import httpx2
 import msgspec
 import pytest
+from tests.vendors.wires import Bench, Handler, caught, ok, script, text
 
 from mailfleet.errors import (
     Ambiguous,
@@ -25,7 +26,6 @@ from mailfleet.vendors.transport.failures import by_status
 from mailfleet.vendors.transport.operation import Access, Operation, Patience, Vendor
 from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.transport.transport import Transport
-from tests.vendors.wires import Bench, Handler, caught, ok, script, text
 
 pytestmark = pytest.mark.anyio
 READ = Operation(name="read_it", method="GET", path="/things/{id}")
@@ -91,7 +91,13 @@ async def test_a_write_is_journaled_before_it_leaves() -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    [httpx2.ReadTimeout("slow"), httpx2.ReadError("reset"), httpx2.WriteError("broken"), text("oops", 500), ok({}, 503)],
+    [
+        httpx2.ReadTimeout("slow"),
+        httpx2.ReadError("reset"),
+        httpx2.WriteError("broken"),
+        text("oops", 500),
+        ok({}, 503),
+    ],
 )
 async def test_a_write_with_an_unknown_outcome_is_ambiguous_and_never_repeated(reply: httpx2.Response) -> None:
     out, bench = transport(script(reply))

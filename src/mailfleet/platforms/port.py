@@ -58,6 +58,9 @@ class MailboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"MailboxSpec(address={self.address!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("address", self.address)]
+
 
 class WarmupSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the mailbox's warm-up should be today, before the platform's bounds are applied."""

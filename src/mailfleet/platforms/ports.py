@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -85,6 +85,9 @@ class HostedMailbox(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"HostedMailbox(address={self.address!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("address", self.address)]
+
 
 class DkimKey(msgspec.Struct, frozen=True, kw_only=True):
     """`record` is the TXT to publish; None while the host has not issued it yet (state `awaiting_key`)."""
@@ -95,6 +98,9 @@ class DkimKey(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"DkimKey(selector={self.selector!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("selector", self.selector)]
 
 
 class MailboxHost(Protocol):

@@ -33,6 +33,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"Answer(status={self.status}, kind={self.kind!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("status", self.status), ("kind", self.kind)]
+
 
 def read(
     status: int, headers: Mapping[str, str], body: bytes, *, ms: int, scrub: Callable[[Any], Any] | None = None

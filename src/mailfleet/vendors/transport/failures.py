@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, cast, get_origin
 
 import msgspec
 
@@ -91,14 +91,14 @@ def raised(
     )
 
 
-def unanswered(vendor: str, operation: Operation, lost: Lost) -> VendorError:
+def unanswered(vendor: str, operation: Operation, lost: Lost, redactor: Redactor) -> VendorError:
     """The error for a call that got no answer."""
     if operation.write and lost.sent:
         kind, what = Ambiguous, "left and got no answer, so its outcome is unknown"
     else:
         kind, what = (TimedOut if lost.timed_out and lost.sent else Unavailable), "got no answer"
     return kind(
-        f"{vendor} {operation.name} {what}: {lost.name}: {lost.message}.",
+        f"{vendor} {operation.name} {what}: {lost.name}: {redactor.text(lost.message)}.",
         vendor=vendor,
         operation=operation.name,
         hint=hint(kind),
@@ -126,7 +126,9 @@ def exhausted(vendor: str, operation: Operation, wait: float) -> RateLimited:
 
 
 def fitted(vendor: str, operation: Operation, answer: Answer, kind: type[T], redactor: Redactor) -> T | Drift:
-    """The body as `kind`, digits in strings taken as numbers; a `Drift` naming the field where it does not fit."""
+    """The body as `kind`, digits in strings taken as numbers, or a `Drift` naming the field that does not fit."""
+    if kind is Answer:
+        return cast("T", answer)
     nothing = answer.data == {} and get_origin(kind) is list  # smartlead:errors, lists of unknown ids
     try:
         return msgspec.convert([] if nothing else answer.data, kind, strict=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -42,6 +43,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool = True
     hint: str = ""
 
+    def __repr__(self) -> str:
+        return f"Failure({self.kind.__name__})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("kind", self.kind)]
+
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """Real seconds. Timeouts grow with each attempt up to the cap; `queue` bounds the wait for the budget."""
@@ -69,7 +76,7 @@ class Access:
     def secrets(self) -> Sequence[Secret]:
         own = [*self.query.values(), *self.headers.values(), *self.form.values()]
         bare = [Secret(secret.reveal().removeprefix("Bearer ")) for secret in self.headers.values()]
-        return [*own, *bare, *([self.basic[1]] if self.basic else []), *([self.url] if self.url else [])]
+        return [*own, *bare, *([self.basic[1]] if self.basic else []), *(_of_url(self.url) if self.url else [])]
 
     def key_id(self, vendor: str) -> str:
         every = self.secrets()
@@ -95,3 +102,11 @@ class Vendor:
     @property
     def circuit_name(self) -> str:
         return self.circuit or self.name
+
+
+def _of_url(url: Secret) -> Iterable[Secret]:
+    """An address that is a secret: whole, and the pieces of its path long enough to be one."""
+    yield url
+    for piece in urlsplit(url.reveal()).path.split("/"):
+        if len(piece) >= 8:
+            yield Secret(unquote(piece))

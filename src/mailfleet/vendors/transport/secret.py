@@ -50,6 +50,10 @@ class Hidden:
     def __repr__(self) -> str:
         return "Hidden()"
 
+    def secrets(self) -> list[Secret]:
+        """What in it has a telling name, so that a vendor repeating it does not give it away."""
+        return [Secret(text) for text in _told(self.value, "")]
+
 
 def fingerprint(vendor: str, secret: Secret) -> str:
     """Names a key in the budget, the journal and the log without giving it away."""
@@ -60,10 +64,17 @@ class Redactor:
     """Removes the given secrets (raw, URL-encoded, base64) and everything that looks like one."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        self._needles = tuple(needle for secret in secrets if len(secret.reveal()) > 3 for needle in _forms(secret))
+        self._secrets = tuple(secrets)
+        self._needles = tuple(
+            needle for secret in self._secrets if len(secret.reveal()) > 3 for needle in _forms(secret)
+        )
 
     def __repr__(self) -> str:
         return "Redactor()"
+
+    def also(self, body: Any) -> Redactor:
+        """With the secrets of one call's body."""
+        return Redactor([*self._secrets, *body.secrets()]) if isinstance(body, Hidden) else self
 
     def text(self, text: str) -> str:
         """The text without secrets."""
@@ -88,6 +99,17 @@ class Redactor:
         if isinstance(value, list):
             return [self._deep(item) for item in value]
         return value
+
+
+def _told(value: Any, name: str) -> Iterable[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _told(item, str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _told(item, name)
+    elif isinstance(value, str) and value and clean(value, name) == HIDDEN:
+        yield value
 
 
 def _forms(secret: Secret) -> Iterable[Secret]:

@@ -17,6 +17,7 @@ from mailfleet.vendors.transport import failures, retry, windows
 from mailfleet.vendors.transport.answer import Answer
 from mailfleet.vendors.transport.operation import Failure, Operation, Patience, Vendor
 from mailfleet.vendors.transport.protocols import Budget, Calls, Circuit, Journal, Settled, Window
+from mailfleet.vendors.transport.secret import Redactor
 from mailfleet.vendors.transport.wire import Lost, Outgoing, Wire, opened, place
 
 T = TypeVar("T")
@@ -59,10 +60,7 @@ class Transport:
     async def ask(self, operation: Operation, kind: type[T], /, **call: Any) -> T:
         """As `call`, the body fitted to `kind`. Raises `Drift` naming the field where it does not fit."""
 
-        def fit(answer: Answer) -> T | Drift:
-            return failures.fitted(self.vendor.name, operation, answer, kind, self._redactor)
-
-        return await self._run(operation, fit, **call)
+        return await self._run(operation, kind, **call)
 
     async def call(self, operation: Operation, /, **call: Any) -> Answer:
         """The answer to a call that succeeded; any other outcome raises a `VendorError`.
@@ -71,12 +69,12 @@ class Transport:
         budget and tries even a resting vendor; of a write, `match` is what reconciliation compares, `journaled`
         replaces the body in the journal.
         """
-        return await self._run(operation, lambda answer: answer, **call)
+        return await self._run(operation, Answer, **call)
 
     async def _run(
         self,
         operation: Operation,
-        fit: Callable[[Answer], T | Drift],
+        kind: type[T],
         *,
         at: Mapping[str, object] | None = None,
         query: Mapping[str, Any] | None = None,
@@ -89,6 +87,7 @@ class Transport:
     ) -> T:
         path = place(operation.path, at or {})
         going = Outgoing(operation=operation, path=path, query=query or {}, body=body, form=form, headers=headers or {})
+        redactor = self._redactor.also(body)
         started, attempt, entry = time.monotonic(), 0, ""
         while True:
             attempt += 1
@@ -100,10 +99,10 @@ class Transport:
             result = await self._wire.exchange(going, retry.timeout(operation, attempt, self._means.patience))
             failure = await self._noted(operation, result, attempt)
             if isinstance(result, Answer) and failure is None:
-                return await self._accept(entry, result, fit(result))
+                return await self._accept(operation, entry, result, kind, redactor)
             wait = retry.wait(operation, result, failure, attempt, self._means.patience, self._means.rng)
             if wait is None or time.monotonic() - started + wait > self._means.patience.deadline:
-                raise await self._give_up(operation, entry, result, failure)
+                raise await self._give_up(operation, entry, result, failure, redactor)
             await self._pause(result, failure, wait)
 
     async def _turn(self, operation: Operation, urgent: bool) -> VendorError | None:
@@ -163,36 +162,39 @@ class Transport:
             await self._means.budget.block(self.vendor.name, self.key_id, wait)
         await self._means.sleep(wait)
 
-    async def _accept(self, entry: str, answer: Answer, value: T | Drift) -> T:
+    async def _accept(self, operation: Operation, entry: str, answer: Answer, kind: type[T], redactor: Redactor) -> T:
         """A success. One whose shape we do not know is settled by reading, like an unknown outcome."""
+        value = failures.fitted(self.vendor.name, operation, answer, kind, redactor)
         if isinstance(value, Drift):
-            await self._finish(entry, "ambiguous", self._kept(answer), value.what)
+            await self._finish(entry, "ambiguous", _kept(answer, redactor), value.what)
             raise value
-        await self._finish(entry, "done", self._kept(answer))
+        if entry:
+            await self._finish(entry, "done", _kept(answer, redactor))
         return value
 
     async def _give_up(
-        self, operation: Operation, entry: str, result: Answer | Lost, failure: Failure | None
+        self, operation: Operation, entry: str, result: Answer | Lost, failure: Failure | None, redactor: Redactor
     ) -> VendorError:
         """The error to raise, the journal already closed accordingly."""
         if isinstance(result, Lost):
-            error = failures.unanswered(self.vendor.name, operation, result)
+            error = failures.unanswered(self.vendor.name, operation, result, redactor)
             await self._finish(entry, "ambiguous" if result.sent else "abandoned", {}, error.what)
             return error
         meaning = failure or Failure(kind=VendorError, message=failures.text_of(result))
         wait = windows.wait_asked(result.headers, result.data)
         if meaning.kind is RateLimited and not operation.own_limit and wait:
             await self._means.budget.block(self.vendor.name, self.key_id, wait)
-        error = failures.raised(self.vendor.name, operation, result, meaning, self._redactor, wait)
-        await self._finish(entry, "refused" if meaning.settled else "ambiguous", self._kept(result), error.what)
+        error = failures.raised(self.vendor.name, operation, result, meaning, redactor, wait)
+        await self._finish(entry, "refused" if meaning.settled else "ambiguous", _kept(result, redactor), error.what)
         return error
 
     async def _finish(self, entry: str, state: Settled, outcome: Mapping[str, Any], error: str = "") -> None:
         if entry:
             await self._means.journal.finish(entry, state, outcome=outcome, error=error)
 
-    def _kept(self, answer: Answer) -> dict[str, Any]:
-        shown = self._redactor.value(answer.data)
-        if len(msgspec.json.encode(shown)) > OUTCOME_KEPT:
-            shown = None
-        return {"status": answer.status, "request_id": answer.request_id, "answer": shown}
+
+def _kept(answer: Answer, redactor: Redactor) -> dict[str, Any]:
+    shown = redactor.value(answer.data)
+    if len(msgspec.json.encode(shown)) > OUTCOME_KEPT:
+        shown = None
+    return {"status": answer.status, "request_id": answer.request_id, "answer": shown}

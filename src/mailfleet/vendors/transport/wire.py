@@ -53,6 +53,12 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
     timed_out: bool = False
     ms: int = 0
 
+    def __repr__(self) -> str:
+        return f"Lost({self.name})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.name)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
