@@ -77,17 +77,20 @@ async def assembled(home: Path, seed: int, *, tell: Tell) -> AsyncGenerator[Rig]
 async def _parts(home: Path, seed: int, postgres: LocalPostgres, tell: Tell) -> AsyncGenerator[Rig]:
     dsn = await asyncio.to_thread(_fresh_database, postgres)
     tell("Prefect, the sandbox, the receiver and the worker")
+    prefect_api = f"http://127.0.0.1:{(port := free_port())}/api"
+    os.environ.update(client_environment(prefect_api, home))
+    clock = FileClock(home / "clock")
+    clock.set(START)
     async with contextlib.AsyncExitStack() as stack:
-        prefect_api, sandbox = await asyncio.gather(
-            _entered(stack, prefect_server(home, postgres=postgres)), _sandbox(stack, home, seed)
-        )
-        os.environ.update(client_environment(prefect_api, home))
-        stack.enter_context(_recording_at(prefect_api))
-        clock = FileClock(home / "clock")
-        clock.set(START)
+        # Prefect takes longest to start: everything else starts meanwhile.
+        prefect = asyncio.create_task(_entered(stack, prefect_server(home, postgres=postgres, port=port)))
+        stack.push_async_callback(_ended, prefect)
+        sandbox = await _sandbox(stack, home, seed)
         settings = settings_for(home, dsn, prefect_api, sandbox, free_port())
         control = await stack.enter_async_context(Control(sandbox["control"]["base_url"]))
         receiver = await _processes(stack, home, settings)
+        await prefect
+        stack.enter_context(_recording_at(prefect_api))
         fleet = await stack.enter_async_context(open_fleet(settings, actor="machine"))
         yield Rig(
             home=home,
@@ -171,6 +174,12 @@ async def _started(stack: contextlib.AsyncExitStack, home: Path, name: str, argv
     return child
 
 
+async def _ended(task: asyncio.Task[str]) -> None:
+    """A start that is under way when something else fails is given up, and cleans up after itself."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def _entered(stack: contextlib.AsyncExitStack, part: contextlib.AbstractAsyncContextManager[str]) -> str:
     return await stack.enter_async_context(part)
 
@@ -186,9 +195,15 @@ def _fresh_database(postgres: LocalPostgres) -> str:
 @contextlib.contextmanager
 def _recording_at(prefect_api: str) -> Generator[None]:
     """Flow runs of this process are recorded there, even where Prefect had been imported before."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_LOGGING_TO_API_ENABLED,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+        temporary_settings,
+    )
 
-    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
+    named = {PREFECT_API_URL: prefect_api, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
+    with temporary_settings({**named, PREFECT_LOGGING_TO_API_ENABLED: False}):
         yield
 
 
