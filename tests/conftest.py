@@ -51,7 +51,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres(shared_folder: Path) -> Iterator[LocalPostgres]:
     """The session's server; its database `migrated` has the whole schema and is a template. Workers share it."""
-    with LocalPostgres(shared_folder / "postgres", FAST).running() as server:
+    with LocalPostgres(shared_folder / "postgres", FAST, throwaway=True).running() as server:
         with (shared_folder / "template.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with psycopg.connect(server.dsn("postgres"), autocommit=True) as db:

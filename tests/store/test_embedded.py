@@ -309,6 +309,15 @@ def test_a_folder_with_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     cleared(home)
 
 
+def test_a_throwaway_server_takes_its_data_along(home: Path) -> None:
+    for _ in range(2):
+        with LocalPostgres(home, SMALL, throwaway=True).running() as local:
+            fill(local)
+            kept = data(home)
+        gone(home)
+        assert not kept.exists()
+
+
 def test_further_databases_are_made_once_with_their_extensions(home: Path) -> None:
     with server(home).running() as local, ThreadPoolExecutor(4) as threads:
         asked = [threads.submit(local.ensure_database, "prefect", extensions=("pg_trgm",)) for _ in range(4)]

@@ -90,7 +90,7 @@ def test_every_migration_is_shipped_in_the_package() -> None:
 
 @pytest.mark.debian("postgresql-15")
 def test_the_schema_and_the_server_run_on_debians_15(tmp_path: Path) -> None:
-    with LocalPostgres(tmp_path / "pg", SMALL, bin=DEBIAN_15).running() as server:
+    with LocalPostgres(tmp_path / "pg", SMALL, bin=DEBIAN_15, throwaway=True).running() as server:
         assert migrate.migrate(server.dsn())
         assert migrate.status(server.dsn()).server.startswith("15.")
         asyncio.run(works(server.dsn()))
@@ -224,7 +224,7 @@ def test_every_table_has_row_level_security_and_no_grant_to_strangers(dsn: str) 
 
 def test_on_supabase_itself_the_platform_is_left_alone(tmp_path: Path) -> None:
     """A server of its own: the role that tells Supabase belongs to the whole server."""
-    with LocalPostgres(tmp_path / "pg", SMALL).running() as server:
+    with LocalPostgres(tmp_path / "pg", SMALL, throwaway=True).running() as server:
         with psycopg.connect(server.dsn(), autocommit=True) as db:
             db.execute("create role supabase_admin superuser login")
             for name in ("anon", "authenticated", "service_role"):

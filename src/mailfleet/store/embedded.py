@@ -56,13 +56,22 @@ class LocalPostgres:
     """The server in `home`, a folder for it alone (by custom MAILFLEET_HOME/postgres).
 
     `settings` are server parameters over the defaults; they count for whoever starts the server. `bin` (or the
-    environment's POSTGRES_BIN) is the bin folder of an installed PostgreSQL to use instead of the wheel's.
+    environment's POSTGRES_BIN) is the bin folder of an installed PostgreSQL to use instead of the wheel's. The data of
+    a `throwaway` server goes with its last user (tests, rehearsals).
     """
 
-    def __init__(self, home: Path, settings: Mapping[str, str] | None = None, *, bin: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        bin: Path | str | None = None,
+        throwaway: bool = False,
+    ) -> None:
         self.home = home.expanduser().resolve()
         self.settings = {**SETTINGS, **(settings or {})}
         self.bin = Path(bin) if bin else None
+        self.throwaway = throwaway
 
     @contextlib.contextmanager
     def running(self) -> Generator[LocalPostgres]:
@@ -157,6 +166,7 @@ class LocalPostgres:
             "bin": str(folder),
             "carried": [str(each) for each in carried],
             "settings": self.settings,
+            "throwaway": self.throwaway,
             "lock": lock.fileno(),
         }
         subprocess.run(

@@ -74,6 +74,13 @@ class Keeper:
         threading.Thread(target=self._wait_for_the_last, daemon=True).start()
         self._serve()
 
+    def discard(self) -> None:
+        """Removes the data."""
+        shutil.rmtree(self.data)
+        if self.place != self.home:
+            shutil.rmtree(self.place)
+            (self.home / "place").unlink()
+
     def _serve(self) -> None:
         started: list[float] = []
         while not self.leaving:
@@ -143,8 +150,8 @@ class Keeper:
         FOR_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix="postgres-", dir=FOR_ROOT))
         place.chmod(0o711)
-        _write(place / "home", str(self.home))
         _write(told, str(place))
+        _write(place / "home", str(self.home))  # last: another keeper's sweep goes by it
         return place
 
     def _sweep(self) -> None:
@@ -379,7 +386,10 @@ def main() -> NoReturn:
         signal.signal(number, lambda *_: None)  # unlike SIG_IGN this is not handed on to the server
     home = Path(told["home"])
     try:
-        Keeper(home, Path(told["bin"]), [Path(each) for each in told["carried"]], told["settings"]).keep()
+        keeper = Keeper(home, Path(told["bin"]), [Path(each) for each in told["carried"]], told["settings"])
+        keeper.keep()
+        if told["throwaway"]:
+            keeper.discard()
     except Refused as refused:
         _write(home / "failed", json.dumps({"what": refused.what, "hint": refused.hint}))
     except OSError as error:
