@@ -131,19 +131,20 @@ def bounced(world: World, sent: Sent, message_id: str, text: str, kind: str) -> 
     """A mail came back. The vendor ends the lead only when the address is dead; it does not say which it was."""
     lead_map, campaign = sent.lead_map, sent.lead_map.campaign
     sent.bounced, sent.sender_bounced = True, kind == "block"
+    campaign.bounces += 1
     if kind == "hard":
         stop(lead_map, "BLOCKED")
         smartlead(world).block(lead_map.lead.email, world.now, BOUNCE_SOURCE)
     bounced_event(world, sent, message_id, text, by_sender=kind == "block")
-    _check_breach(world, campaign)
+    check_breach(world, campaign)
 
 
-def _check_breach(world: World, campaign: Campaign) -> None:
+def check_breach(world: World, campaign: Campaign) -> None:
     """The vendor's own pause when the campaign's bounces pass its threshold (smartlead: campaigns/update-settings)."""
     given = campaign.settings.get("bounce_autopause_threshold")
     if campaign.status != "ACTIVE" or not given or len(campaign.sent) < _LEAST_FOR_BREACH:
         return
-    share = 100 * sum(sent.bounced for sent in campaign.sent) / len(campaign.sent)
+    share = 100 * campaign.bounces / len(campaign.sent)
     if share <= float(given):
         return
     campaign.status, campaign.updated_at = "PAUSED", world.now

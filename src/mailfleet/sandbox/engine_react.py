@@ -36,7 +36,7 @@ def react(world: World, sent: Sent) -> None:
     who = person(world, sent.lead_map.lead.email)
     if _refused(world, sent, who):
         return
-    inbox = fraction(world, "place", sent.stats_id) < placement(world, sent.mailbox)
+    inbox = who.sure or fraction(world, "place", sent.stats_id) < placement(world, sent.mailbox)
     moved = bool(who.fate) and not who.done and sent.step.number >= who.step
     seen = inbox or (moved and fraction(world, "folder", sent.stats_id) < _LOOKS_IN_SPAM)
     world.log.people(
@@ -98,6 +98,8 @@ def _refusal(world: World, sent: Sent, who: Person) -> tuple[str, bool]:
     if who.fate == "soft" and not who.done:
         who.done.add("soft")
         return "soft", vouched
+    if who.sure:
+        return "", vouched
     odd = _share(world, sent, "refused")
     if not vouched and odd < _REFUSES_UNSIGNED.get(who.provider, 0.0):
         return "block", False

@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+from mailfleet.sandbox.engine_exit import check_breach
 from mailfleet.sandbox.engine_react import react
 from mailfleet.sandbox.reputation import note
 from mailfleet.sandbox.seeds import fraction, hexes
@@ -228,6 +229,7 @@ def _send(world: World, campaign: Campaign, lead_map: LeadMap, box: Mailbox) -> 
     _plan_next(world, sent)
     sent_event(world, sent)
     react(world, sent)
+    check_breach(world, campaign)
 
 
 def _thread_subject(lead_map: LeadMap) -> str:

@@ -16,12 +16,18 @@ from mailfleet.sandbox.world import World
 
 REPLIES = ("positive", "negative", "out_of_office", "unsubscribe", "wrong_person", "info_request", "unknown")
 DECK = 150
-# People out of a deck; with the complaint of every third deck this is about 2 % bounces and 9 % replies.
+# People out of a deck, at least and at most; with the complaint of every third deck about 2 % bounce and 9 % reply.
 _DEALT = {
-    "positive": 3, "negative": 3, "out_of_office": 4, "unsubscribe": 1, "wrong_person": 1, "info_request": 1,
-    "unknown": 1, "unsubscribe_link": 1,
-}  # fmt: skip
-_BOUNCES = ("hard", "soft", "hard")
+    "positive": (2, 4),
+    "negative": (2, 5),
+    "out_of_office": (3, 5),
+    "unsubscribe": (1, 2),
+    "wrong_person": (1, 2),
+    "info_request": (1, 2),
+    "unknown": (1, 2),
+    "unsubscribe_link": (1, 2),
+}
+_BOUNCES = (("hard",), ("soft",), ("hard", "soft", ""))
 # Magic names: the local part begins with one of these.
 MAGIC = {
     "hard-bounce": "hard",
@@ -62,6 +68,8 @@ class Person:
     opens: float
     clicks: float
     private_opens: bool
+    # Named by magic: what they do never depends on chance.
+    sure: bool
     done: set[str] = field(default_factory=set[str])
 
 
@@ -78,15 +86,17 @@ def person(world: World, address: str) -> Person:
 def _made(world: World, address: str, fate: str) -> Person:
     provider = provider_of(world, address.rpartition("@")[2])
     turn = fraction(world, "turn", address)
+    sure = address.startswith(tuple(MAGIC))
     return Person(
         address,
         provider,
         _language(world, address),
         fate,
-        step=1 if turn < 0.78 or fate in ("out_of_office", "complaint") else 2 if turn < 0.94 else 3,
+        step=1 if sure or turn < 0.78 or fate in ("out_of_office", "complaint") else 2 if turn < 0.94 else 3,
         opens={"opens": 1.0, "clicks": 1.0, "silent": 0.0}.get(fate, 0.2 + 0.5 * fraction(world, "opens", address)),
         clicks=1.0 if fate == "clicks" else 0.08,
         private_opens=provider == "apple" or fraction(world, "private", address) < 0.08,
+        sure=sure,
     )
 
 
@@ -105,9 +115,10 @@ def deck_of(seed: int, number: int) -> tuple[str, ...]:
     """The fates of the people written to from `number` × 150 on, in order."""
     rng = random.Random(f"deck:{seed}:{number}")
     places = [""] * DECK
-    for third, fate in enumerate(_BOUNCES):
-        places[third * 50 + rng.randrange(6, 48)] = fate
-    cards = [fate for fate, count in _DEALT.items() for _ in range(count)]
+    # One bounce in each third at most, so that none of them comes in a heap.
+    for third, choices in enumerate(rng.sample(_BOUNCES, len(_BOUNCES))):
+        places[third * 50 + rng.randrange(6, 48)] = rng.choice(choices)
+    cards = [fate for fate, (least, most) in _DEALT.items() for _ in range(rng.randint(least, most))]
     if number % 3 == 0:
         cards.append("complaint")
     # Everything shows early in the first deck, so that a short campaign meets it too.

@@ -30,7 +30,7 @@ VOLUME_FIRST = 45
 VOLUME_PER_DAY = 2.0
 VOLUME_MOST = 90
 POOR_CEILING = 0.45
-POOR_SHARE = 0.08
+POOR_SHARE = 0.10
 MEMORY_DAYS = 3
 LEAST_MAILS = 20
 # What a receiver takes off for each thing it cannot verify.
@@ -80,9 +80,15 @@ def standing(world: World, box: Mailbox) -> Standing:
     found = held.get(box.address)
     if found is None:
         found = held[box.address] = Standing(today, settled=today)
-        if fraction(world, "neighbourhood", box.address) < POOR_SHARE:
+        if fraction(world, "neighbourhood", box.address) < POOR_SHARE and _may_be_poor(held):
             found.ceiling, found.score = POOR_CEILING, min(BEGIN, POOR_CEILING + 0.1)
     return _settle(found, today)
+
+
+def _may_be_poor(held: dict[str, Standing]) -> bool:
+    """At most every fourth mailbox begins among bad neighbours, so that no world is hopeless."""
+    poor = sum(found.ceiling == POOR_CEILING for found in held.values())
+    return 4 * (poor + 1) <= max(4, len(held))
 
 
 def domain_standing(world: World, domain: str) -> Standing:

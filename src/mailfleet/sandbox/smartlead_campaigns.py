@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +14,8 @@ from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.smartlead_accounts import list_item
 from mailfleet.sandbox.smartlead_check import Refusal, Rule, failed, flag, group, many, number, said, text
 from mailfleet.sandbox.smartlead_http import Ask, Limit, route
-from mailfleet.sandbox.smartlead_state import Campaign, Mailbox, Step, Variant, rest_time
+from mailfleet.sandbox.smartlead_sequences import copied, sequences, step_shown
+from mailfleet.sandbox.smartlead_state import Campaign, Mailbox, rest_time
 from mailfleet.sandbox.world import World
 
 _HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -60,29 +60,6 @@ _SETTINGS: dict[str, Rule] = {
     "add_unsubscribe_tag": flag(),
     "ai_categorisation_options": many(number(required=True)),
 }
-_VARIANT = group(
-    {
-        "id": number(),
-        "subject": text(),
-        "email_body": text(),
-        "variant_label": text(),
-        "variant_distribution_percentage": number(low=0, high=100),
-    }
-)
-_STEP = group(
-    {
-        "id": number(),
-        "seq_number": number(required=True, low=1, high=20),
-        "seq_delay_details": group({"delay_in_days": number(required=True, low=0)}, required=True),
-        "subject": text(),
-        "email_body": text(),
-        "seq_variants": many(_VARIANT),
-        "variant_distribution_type": text(options=("MANUAL_EQUAL", "MANUAL_PERCENTAGE", "AI_EQUAL")),
-        "lead_distribution_percentage": number(low=20, high=100),
-        "winning_metric_property": text(),
-        "seq_type": text(),
-    }
-)
 _STATES = {"START": "ACTIVE", "PAUSED": "PAUSED", "STOPPED": "STOPPED"}
 _READ_SETTINGS = {
     "track_settings": [],
@@ -108,7 +85,7 @@ def routes(world: World, limit: Limit) -> list[BaseRoute]:
         ("PATCH", at + "/status", status),
         ("POST", at + "/schedule", schedule),
         ("POST", at + "/settings", settings),
-        ("GET", at + "/sequences", lambda ask: [_step_shown(ask.campaign, step) for step in ask.campaign.steps]),
+        ("GET", at + "/sequences", lambda ask: [step_shown(ask.campaign, step) for step in ask.campaign.steps]),
         ("POST", at + "/sequences", sequences),
         ("GET", at + "/email-accounts", lambda ask: [list_item(ask, box) for box in ask.campaign.mailboxes.values()]),
         ("POST", at + "/email-accounts", add_mailboxes),
@@ -182,12 +159,7 @@ def duplicate(ask: Ask) -> dict[str, Any]:
     made = _new(ask, f"Copy of {source.name}", source.client_id)
     made.schedule, made.min_gap, made.max_new = source.schedule, source.min_gap, source.max_new
     made.settings, made.mailboxes = dict(source.settings), dict(source.mailboxes)
-    made.steps = [
-        _step(
-            ask, step.number, step.delay_days, step.subject, step.body, [_variant_body(item) for item in step.variants]
-        )
-        for step in source.steps
-    ]
+    made.steps = [copied(ask, step) for step in source.steps]
     return {"ok": True, "newCampaignId": made.id}
 
 
@@ -221,7 +193,7 @@ def schedule(ask: Ask) -> dict[str, Any]:
     campaign, given = ask.campaign, ask.body(_SCHEDULE)
     try:
         ZoneInfo(given["timezone"])
-    except (ValueError, OSError):
+    except (ValueError, KeyError, OSError):
         raise failed(f"Invalid timezone - {given['timezone']}") from None
     for name in ("start_hour", "end_hour"):
         if not _HOUR.fullmatch(given[name]):
@@ -285,88 +257,6 @@ def _changed(ask: Ask, campaign: Campaign) -> None:
         from_now = ask.world.now + timedelta(seconds=1)
         work.wake = None
         wake(ask.world, campaign, from_now)
-
-
-def sequences(ask: Ask) -> dict[str, Any]:
-    """Replaces the whole sequence; refused while the campaign runs."""
-    campaign, given = ask.campaign, ask.body({"sequences": many(_STEP, required=True)})
-    if campaign.status == "ACTIVE":
-        raise failed("Sequences cannot be edited while the campaign is active. Pause the campaign first.")
-    ordered = sorted(given["sequences"], key=lambda entry: entry["seq_number"])
-    if [entry["seq_number"] for entry in ordered] != list(range(1, len(ordered) + 1)):
-        raise failed("Invalid seq_number - sequence numbers must be continuous and start from 1")
-    campaign.steps = [_step_of(ask, campaign, entry) for entry in ordered]
-    campaign.updated_at = ask.world.now
-    return {"ok": True, "data": "success"}
-
-
-def _step_of(ask: Ask, campaign: Campaign, entry: Mapping[str, Any]) -> Step:
-    step = _step(
-        ask,
-        entry["seq_number"],
-        entry["seq_delay_details"]["delay_in_days"],
-        entry.get("subject") or "",
-        entry.get("email_body") or "",
-        entry.get("seq_variants") or [],
-    )
-    old = next((item for item in campaign.steps if item.id == entry.get("id")), None)
-    if old is not None:
-        step.id, step.created_at = old.id, old.created_at
-    return step
-
-
-def _step(ask: Ask, place: int, delay: int, subject: str, body: str, variants: list[dict[str, Any]]) -> Step:
-    now = ask.world.now
-    made = [
-        Variant(
-            ask.vendor.new_id("variant"),
-            entry.get("subject") or "",
-            entry.get("email_body") or "",
-            entry.get("variant_label") or chr(ord("A") + at % 26),
-            entry.get("variant_distribution_percentage"),
-            now,
-        )
-        for at, entry in enumerate(variants)
-    ]
-    return Step(ask.vendor.new_id("sequence"), place, delay, subject, body, now, made)
-
-
-def _variant_body(variant: Variant) -> dict[str, Any]:
-    return {
-        "subject": variant.subject,
-        "email_body": variant.body,
-        "variant_label": variant.label,
-        "variant_distribution_percentage": variant.share,
-    }
-
-
-def _step_shown(campaign: Campaign, step: Step) -> dict[str, Any]:
-    made = rest_time(step.created_at)
-    variants = [
-        {
-            "id": variant.id,
-            "created_at": made,
-            "updated_at": made,
-            "is_deleted": False,
-            "subject": variant.subject,
-            "email_body": variant.body,
-            "email_campaign_seq_id": step.id,
-            "variant_label": variant.label,
-            "variant_distribution_percentage": variant.share,
-        }
-        for variant in step.variants
-    ]
-    return {
-        "id": step.id,
-        "created_at": made,
-        "updated_at": made,
-        "email_campaign_id": campaign.id,
-        "seq_number": step.number,
-        "subject": step.subject,
-        "email_body": step.body,
-        "seq_delay_details": {"delayInDays": step.delay_days},
-        "sequence_variants": variants or None,
-    }
 
 
 def _boxes(ask: Ask) -> list[Mailbox]:

@@ -314,10 +314,11 @@ def export(ask: Ask) -> Response:
     campaign = ask.campaign
     names = {identity: name for name, identity in categories(ask.world).items()}
     out = io.StringIO()
-    writer = csv.DictWriter[str](out, _EXPORTED)
-    writer.writeheader()
+    writer = csv.writer(out)
+    writer.writerow(_EXPORTED)
     for lead_map in campaign.maps.values():
-        writer.writerow(_exported(lead_map, names))
+        shown = _exported(lead_map, names)
+        writer.writerow([shown[name] for name in _EXPORTED])
     name = f'attachment; filename="sl_campaign_{campaign.id}_leads.csv"'
     return Response(out.getvalue(), media_type="text/csv", headers={"Content-Disposition": name})
 

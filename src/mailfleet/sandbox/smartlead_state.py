@@ -208,6 +208,7 @@ class Campaign:
     mailboxes: dict[int, Mailbox] = field(default_factory=dict[int, Mailbox])
     maps: dict[int, LeadMap] = field(default_factory=dict[int, LeadMap])
     sent: list[Sent] = field(default_factory=list[Sent])
+    bounces: int = 0
     parent_id: int | None = None
     engine: Any = None
 

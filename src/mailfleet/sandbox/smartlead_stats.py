@@ -189,7 +189,7 @@ def _between(ask: Ask, rows: Iterable[Sent], first: str, last: str, *, zone: str
             return list(rows)
     try:
         place = ZoneInfo(zone)
-    except (ValueError, OSError):
+    except (ValueError, KeyError, OSError):
         raise failed(f"Invalid timezone - {zone}") from None
     start, end = (_local(moment_in(ask.query[name], name), place) for name in (first, last))
     if len(ask.query[last].strip()) <= len("2026-01-01"):
