@@ -56,7 +56,7 @@ def judge(answer: Answer) -> Failure | None:
     if 200 <= answer.status < 300:
         return _refusal(answer, said)
     if answer.status == 406:
-        return Failure(kind=RateLimited, message=_RECONNECTS_USED_UP)
+        return Failure(kind=RateLimited, message=_RECONNECTS_USED_UP, hint="Other calls with this key go on.")
     if answer.status == 402:
         return Failure(kind=Forbidden, message=said, hint="The credits for this are used up.")
     if answer.status == 403 and answer.kind != "json":

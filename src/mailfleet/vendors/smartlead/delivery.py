@@ -13,6 +13,15 @@ Section = Literal[
     "sender-account-wise", "sender-accounts", "spam-filter-details", "dkim-details", "spf-details", "rdns-details",
     "domain-blacklist", "blacklist", "ip-analytics", "email-content", "schedule-history",
 ]  # fmt: skip
+DEFAULTS: Mapping[str, Any] = {
+    "description": "",
+    "spam_filters": ["spam_assassin"],
+    "link_checker": False,
+    "all_email_sent_without_time_gap": False,
+    "min_time_btwn_emails": 10,
+    "min_time_unit": "minutes",
+    "is_warmup": False,
+}
 MANUAL = Operation(  # smartlead:delivery/manual
     name="start_placement_test",
     method="POST",
@@ -76,7 +85,8 @@ class Delivery(Area):
         providers: Sequence[int],
         fields: Mapping[str, Any],
     ) -> PlacementTest:
-        body = {"test_name": name, "sender_accounts": list(senders), "provider_ids": list(providers), **fields}
+        named = {"test_name": name, "sender_accounts": list(senders), "provider_ids": list(providers)}
+        body = {**DEFAULTS, **named, **fields}
         return await self.transport.ask(operation, PlacementTest, body=body, match={"test_name": name})
 
     async def stop(self, test: int) -> None:
