@@ -306,7 +306,7 @@ class Keeper:
         return ""
 
     def _see_log(self) -> str:
-        return f"See {self.log}."
+        return f"The whole log is in {self.log}."
 
 
 def _unprivileged() -> pwd.struct_passwd:
@@ -319,15 +319,8 @@ def _unprivileged() -> pwd.struct_passwd:
 def _reaches(owner: pwd.struct_passwd, path: Path) -> bool:
     """Whether that account can enter every folder above and the path itself."""
     test = f"cd {shlex.quote(str(path))}"
-    done = subprocess.run(
-        ["/bin/sh", "-c", test],
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        user=owner.pw_uid,
-        group=owner.pw_gid,
-        extra_groups=[],
-    )
-    return done.returncode == 0
+    who: dict[str, Any] = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    return subprocess.run(["/bin/sh", "-c", test], stderr=subprocess.DEVNULL, cwd="/", **who).returncode == 0
 
 
 def _socket_folder(place: Path, owner: pwd.struct_passwd | None) -> Path:
