@@ -224,3 +224,31 @@ def test_a_run_that_prefect_does_not_know_is_found(make: Callable[..., Case]) ->
 
 def test_a_flow_that_never_ran_is_found(make: Callable[..., Case]) -> None:
     assert "never ran" in checks.flows_recorded(make(runs=make().claims.runs[1:])).detail
+
+
+def test_an_opt_out_by_reply_may_be_told_by_the_vendor_once(make: Callable[..., Case]) -> None:
+    story = make().claims.events
+    told = EventClaim(kind="unsubscribed", email=BOB, step=None, at=at(1, 1))
+    deeds = tuple(
+        msgspec.structs.replace(deed, category="unsubscribe") if deed.email == BOB else deed
+        for deed in make().witness.deeds
+    )
+    assert checks.events_once(make(deeds=deeds, events=(*story, told))).ok
+    assert not checks.events_once(make(deeds=deeds, events=(*story, told, told))).ok
+    assert not checks.events_once(make(events=(*story, told))).ok
+
+
+def test_a_check_of_nothing_holds_nothing(make: Callable[..., Case]) -> None:
+    empty = make(
+        sends=(),
+        deeds=(),
+        slack=(),
+        events=(),
+        alerts=(),
+        runs=(),
+        in_campaign=frozenset(),
+        domains={},
+        leads=(),
+        refused={},
+    )
+    assert [verdict.name for verdict in checks.judge(empty) if verdict.ok] == []

@@ -77,7 +77,7 @@ def leads_accounted(case: Case) -> Check:
     unexplained = [lead.email for lead in idle if lead.status == "excluded" and not lead.excluded_by]
     wrong += [f"{email} excluded without a rule" for email in unexplained]
     told = f"{len(rows)} rows = {len(taken)} taken + {len(refused)} refused; {len(pushed)} pushed, {len(idle)} not"
-    return _check("leads_accounted", wrong, told)
+    return _check("leads_accounted", wrong, told, of=len(pushed))
 
 
 def no_suppressed_sent(case: Case) -> Check:
@@ -90,13 +90,14 @@ def no_suppressed_sent(case: Case) -> Check:
     must = {_norm(deed.email) for deed in case.witness.deeds if _forbids(deed) and deed.at < case.until - case.reaction}
     wrong += [f"{email} asked for it and is not suppressed" for email in sorted(must - set(case.claims.suppressed))]
     told = f"{len(case.never)} listed before, {len(must)} during; {len(case.campaign_mail)} mails looked at"
-    return _check("no_suppressed_sent", wrong, told)
+    return _check("no_suppressed_sent", wrong, told, of=len(case.campaign_mail))
 
 
 def no_step_twice(case: Case) -> Check:
     counted = Counter((_to(send), send.step) for send in case.campaign_mail)
     wrong = [f"{email} step {step} {times} times" for (email, step), times in counted.items() if times > 1]
-    return _check("no_step_twice", wrong, f"{len(counted)} steps of {len({email for email, _ in counted})} leads")
+    people = len({email for email, _ in counted})
+    return _check("no_step_twice", wrong, f"{len(counted)} steps of {people} leads", of=people)
 
 
 def mailbox_limits(case: Case) -> Check:
@@ -114,7 +115,7 @@ def mailbox_limits(case: Case) -> Check:
     wrong += [f"{box} {day}: {n} mails" for (box, day), n in totals.items() if n > HARD_LIMIT]
     wrong += [f"{box} {day}: {n} campaign mails" for (box, day), n in campaign.items() if n > CAMPAIGN_CAP]
     most = f"at most {max(campaign.values(), default=0)} campaign and {max(totals.values(), default=0)} in all a day"
-    return _check("mailbox_limits", wrong, f"{most}, over {len(totals)} mailbox days")
+    return _check("mailbox_limits", wrong, f"{most}, over {len(totals)} mailbox days", of=len(campaign))
 
 
 def dns_verified(case: Case) -> Check:
@@ -124,7 +125,8 @@ def dns_verified(case: Case) -> Check:
         if state != "verified":
             wrong.append(f"{domain} is {state}")
         wrong += [f"{domain}: {fault}" for fault in dns_faults(domain, case.witness.dns.get(domain, {}))]
-    return _check("dns_verified", wrong, f"{len(case.claims.domains)} domains asked over the wire")
+    asked = len(case.claims.domains)
+    return _check("dns_verified", wrong, f"{asked} domains asked over the wire", of=asked)
 
 
 def exits_effective(case: Case) -> Check:
@@ -139,7 +141,7 @@ def exits_effective(case: Case) -> Check:
         wrong += [f"{deed.email} got step {send.step} after it {deed.kind}" for send in late]
         if deed.at < case.until - case.reaction and not stopped.get(_norm(deed.email), False):
             wrong.append(f"{deed.email} {deed.kind} and is not stopped")
-    return _check("exits_effective", wrong, f"{len(ended)} exits")
+    return _check("exits_effective", wrong, f"{len(ended)} exits", of=len(ended))
 
 
 def ooo_resumed(case: Case) -> Check:
@@ -156,7 +158,7 @@ def ooo_resumed(case: Case) -> Check:
         resumed += bool(later)
         if not later and _due(case, deed, back):
             wrong.append(f"{deed.email} was back on {back:%d %b} and never heard again")
-    return _check("ooo_resumed", wrong, f"{len(away)} absences, {resumed} resumed")
+    return _check("ooo_resumed", wrong, f"{len(away)} absences, {resumed} resumed", of=len(away))
 
 
 def alerts_once(case: Case) -> Check:
@@ -170,7 +172,7 @@ def alerts_once(case: Case) -> Check:
         if len(about) != 1:
             wrong.append(f"the hot reply of {email} raised {len(about)} messages")
     told = f"{len(case.claims.alerts)} alerts, {len(case.witness.slack)} Slack messages, {len(case.witness.sms)} SMS"
-    return _check("alerts_once", wrong, f"{told}, {len(hot)} hot replies")
+    return _check("alerts_once", wrong, f"{told}, {len(hot)} hot replies", of=len(case.claims.alerts))
 
 
 def events_once(case: Case) -> Check:
@@ -180,11 +182,16 @@ def events_once(case: Case) -> Check:
     wrong = _differ(
         "sent", ((_to(s), s.step) for s in mails), ((_norm(e.email), e.step) for e in seen if e.kind == "sent")
     )
+    asked = {_norm(deed.email) for deed in case.deeds("replied") if deed.category in ("negative", "unsubscribe")}
     for kind in _FINAL[:3]:
-        truth = (_norm(deed.email) for deed in case.deeds(kind) if deed.at < case.until - case.reaction)
-        wrong += _differ(kind, truth, (_norm(event.email) for event in seen if event.kind == kind))
+        truth = [_norm(deed.email) for deed in case.deeds(kind) if deed.at < case.until - case.reaction]
+        claimed = [_norm(event.email) for event in seen if event.kind == kind]
+        # Who asks for it in a reply is unsubscribed at the vendor by us, which the vendor tells as well: once.
+        by_us = asked & (set(claimed) - set(truth)) if kind == "unsubscribed" else set[str]()
+        wrong += _differ(kind, [*truth, *by_us], claimed)
     counts = Counter(event.kind for event in seen)
-    return _check("events_once", wrong, ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
+    told = ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items()))
+    return _check("events_once", wrong, told, of=len(mails))
 
 
 def flows_recorded(case: Case) -> Check:
@@ -195,7 +202,8 @@ def flows_recorded(case: Case) -> Check:
         if (name, state) != (flow, "COMPLETED"):
             wrong.append(f"a run of {flow} is {state}")
     counts = Counter(flow for flow, _ in case.claims.runs)
-    return _check("flows_recorded", wrong, ", ".join(f"{flow} ×{n}" for flow, n in sorted(counts.items())))
+    told = ", ".join(f"{flow} ×{n}" for flow, n in sorted(counts.items()))
+    return _check("flows_recorded", wrong, told, of=len(case.claims.runs))
 
 
 CHECKS: tuple[Callable[[Case], Check], ...] = (
@@ -283,7 +291,9 @@ def _differ(what: str, truth: Iterable[object], claimed: Iterable[object]) -> li
     return [f"{what} of {each} is missing" for each in missing] + [f"{what} of {each} is too many" for each in extra]
 
 
-def _check(name: str, wrong: Sequence[str], told: str) -> Check:
+def _check(name: str, wrong: Sequence[str], told: str, *, of: int) -> Check:
+    """`of` is how many things were looked at: a check of nothing holds nothing."""
+    wrong = wrong or ([] if of else [f"nothing to look at: {told}"])
     more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
     return Check(name=name, ok=not wrong, detail="; ".join(sorted(wrong)[:3]) + more if wrong else told)
 

@@ -39,6 +39,8 @@ TOKEN = "demonstration"  # noqa: S105 - the receiver listens on loopback for as 
 # The sandbox says so in its headers and the transport follows: the days pass in seconds.
 RATE_LIMIT = 60_000
 _READY_WITHIN = 60.0
+# Its data are thrown away at the next start: a crash of the machine may cost the last moment of them.
+SETTINGS = {"synchronous_commit": "off"}
 Tell = Callable[[str], None]
 
 
@@ -69,7 +71,8 @@ async def assembled(home: Path, seed: int, *, tell: Tell) -> AsyncGenerator[Rig]
     """Starts every part and stops them in order. Raises Busy when a demonstration already runs in `home`."""
     with _alone(home):
         tell("database")
-        async with LocalPostgres(home / "postgres").serving() as postgres, _parts(home, seed, postgres, tell) as rig:
+        server = LocalPostgres(home / "postgres", SETTINGS)
+        async with server.serving() as postgres, _parts(home, seed, postgres, tell) as rig:
             yield rig
 
 

@@ -34,9 +34,9 @@ NAMES = (
     "millbrook", "northgate", "oakridge", "pebblebay", "quillhurst", "riverbend", "saltbush", "tallowood",
 )  # fmt: skip
 # The working hours after which the world stands still and what came in is looked at.
-LOOKS = (10, 12, 14, 16, 18)
+LOOKS = (12, 15, 18)
 SENDING_DAYS = 10
-REACTION = timedelta(hours=2, minutes=30)
+REACTION = timedelta(hours=3, minutes=30)
 LAST_WARMUP_DAY = 24
 _SETTLE_WITHIN = 60.0
 Tell = Callable[[str, float], None]
