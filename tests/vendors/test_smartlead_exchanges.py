@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.vendors.wires import Bench, ok, script, text
 
 from mailfleet.vendors.smartlead.client import SmartleadClient, get_smartlead_client
 from mailfleet.vendors.transport.secret import Hidden
-from tests.vendors.wires import Bench, ok, script, text
 
 pytestmark = pytest.mark.anyio
 HERE = Path(__file__).parent

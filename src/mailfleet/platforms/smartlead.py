@@ -178,8 +178,9 @@ class SmartleadPlatform:
         await self.client.leads.resume(campaign_ref, lead_ref, delay_days)
 
     async def stop_lead(self, campaign_ref: str, lead_ref: str) -> None:
-        """For good: unsubscribed from this campaign. Deleting would lose its history (V14)."""
-        await self.client.leads.unsubscribe_from(campaign_ref, lead_ref)
+        """Paused, and never resumed by us. Deleting would lose its history, unsubscribing would report an opt-out of
+        somebody who never opted out."""
+        await self.client.leads.pause(campaign_ref, lead_ref)
 
     async def unsubscribe_lead(self, lead_ref: str) -> None:
         await self.client.leads.unsubscribe(lead_ref)

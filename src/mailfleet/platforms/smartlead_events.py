@@ -213,4 +213,4 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdigit()) else None
+    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()) else None
