@@ -202,7 +202,7 @@ class Supervisor:
     async def __aenter__(self) -> Supervisor:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def add(self, name: str, start: Start) -> Part:

@@ -51,7 +51,7 @@ class Database:
         await self.open()
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     @contextlib.asynccontextmanager
