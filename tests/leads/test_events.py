@@ -203,16 +203,25 @@ async def test_an_unsubscribe_and_a_complaint_end_everything(story: Story) -> No
     assert await story.world.ask("select severity from mailfleet.alerts where kind = 'complaint'") == [("urgent",)]
 
 
-async def test_our_own_stop_coming_back_is_no_opt_out(story: Story) -> None:
+async def test_our_own_order_coming_back_is_no_second_opt_out(story: Story) -> None:
+    await story.receive(story.event(1, "complained", 5))
+    await worker.run_once(story.world.fleet)
+    for days in (0, 3):
+        story.world.later(days=days)
+        await story.receive(story.event(1, "unsubscribed", 6 + days))
+        await worker.run_once(story.world.fleet)
+    assert await story.status(1) == ("rejected", "spam_complaint")
+    assert await story.world.ask("select kind from mailfleet.events") == [("complained",)]
+    states = await story.world.ask("select state from mailfleet.webhook_inbox order by received_at, id")
+    assert sorted(states) == [("applied",), ("ignored",), ("ignored",)]
+
+
+async def test_a_hot_lead_who_opts_out_later_is_suppressed(story: Story) -> None:
     await story.receive(story.event(1, "replied", 1, subject="Re", text="Great, let's talk. Call me."))
     await worker.run_once(story.world.fleet)
     await story.receive(story.event(1, "unsubscribed", 2))
     await worker.run_once(story.world.fleet)
-    assert await story.status(1) == ("lead_hot", "replied")
-    assert await story.world.one("select count(*) from mailfleet.suppressions") == 0
-    story.world.later(days=3)
-    await story.receive(story.event(1, "unsubscribed"))
-    await worker.run_once(story.world.fleet)
+    assert await story.status(1) == ("rejected", "unsubscribed")
     assert await story.world.one("select count(*) from mailfleet.suppressions") == 1
 
 

@@ -68,6 +68,12 @@ async def unsubscribe(fleet: Fleet, db: Connection, lead_id: int) -> None:
     )
 
 
+async def unsubscribed_by_us(db: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of these leads whose opt-out was known, and ordered at their platform, before."""
+    keys = {f"{UNSUBSCRIBE}:{id}": id for id in ids}
+    return {keys[key] for key in await outbox.known(db, list(keys))}
+
+
 async def do_stops(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> int:
     """Stops the leads at their platforms and reads them back; returns how many are seen as stopped for the first time.
 

@@ -11,10 +11,10 @@ import msgspec
 import structlog
 
 from mailfleet.platforms.port import PlatformEvent
-from mailfleet.services import facts, outcomes, replies
+from mailfleet.services import commands, facts, outcomes, replies
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact, Understood
-from mailfleet.store import events, inbox, ownership, watermarks
+from mailfleet.store import events, inbox, watermarks
 from mailfleet.store.database import Connection, PsycopgError
 from mailfleet.store.inbox import Received
 
@@ -98,7 +98,7 @@ async def _apply(fleet: Fleet, db: Connection, received: Sequence[Received]) -> 
     if not received:
         return Applied()
     understood = await facts.understand(fleet, db, received)
-    echoes = await _echoes(fleet, db, understood)
+    echoes = await _echoes(db, understood)
     told = {fact.event.id: fact for _, fact in understood.facts if fact.event.id not in echoes}
     await events.lock_leads(db, sorted({f.event.lead_id for f in told.values() if f.event.lead_id is not None}))
     new_ids = await events.add(db, [fact.event for fact in told.values()])
@@ -135,13 +135,15 @@ async def _consequences(fleet: Fleet, db: Connection, new: Sequence[Fact]) -> tu
     return tuple(stopped), tuple(suppressed)
 
 
-async def _echoes(fleet: Fleet, db: Connection, understood: Understood) -> set[UUID]:
-    told = [
-        {"id": fact.event.id, "lead_id": fact.event.lead_id, "at": fact.event.at, "polled": fact.event.source == "poll"}
+async def _echoes(db: Connection, understood: Understood) -> set[UUID]:
+    """Opt-outs that are our own order coming back: a platform reports whoever is unsubscribed, by whomsoever."""
+    told = {
+        fact.event.id: fact.event.lead_id
         for _, fact in understood.facts
         if fact.kind == "unsubscribed" and fact.event.lead_id is not None
-    ]
-    return await ownership.echoes(db, told, fleet.clock.now()) if told else set()
+    }
+    ours = await commands.unsubscribed_by_us(db, sorted(set(told.values()))) if told else set[int]()
+    return {id for id, lead_id in told.items() if lead_id in ours}
 
 
 def _states(understood: Understood, echoes: set[UUID]) -> dict[UUID, inbox.State]:

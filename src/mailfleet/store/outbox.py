@@ -51,6 +51,12 @@ async def put(
     return new is not None
 
 
+async def known(db: Connection, dedupe_keys: Sequence[str]) -> list[str]:
+    """Those of these keys under which a command was ever queued."""
+    found = await tuples(db, "select dedupe_key from mailfleet.outbox where dedupe_key = any(%s)", [list(dedupe_keys)])
+    return [key for (key,) in found]
+
+
 async def take(db: Connection, *, now: datetime, topics: Sequence[str] = ()) -> Command | None:
     """The next due command, locked until the caller's transaction ends. None: nothing is due, or others have it."""
     return await row(

@@ -215,24 +215,6 @@ async def confirm_stopped(db: Connection, ids: Sequence[int], at: datetime) -> i
     )
 
 
-async def echoes(db: Connection, told: Sequence[Mapping[str, object]], now: datetime) -> set[UUID]:
-    """Of {id, lead_id, at, polled} opt-outs: those that are our own stop coming back.
-
-    A platform may stop a lead by unsubscribing it, and then tells us of it. The second source gives no time of an
-    opt-out, so there every lead that we stopped counts as ours.
-    """
-    found = await tuples(
-        db,
-        """select r.id from json_to_recordset(%(told)s::json) as r(id uuid, lead_id bigint, at timestamptz, polled bool)
-           join mailfleet.lead_ownership o on o.lead_id = r.lead_id
-           where o.state = 'stopped'
-             and (r.polled or r.at between o.updated_at - interval '1 minute'
-                                       and coalesce(o.stopped_at, %(now)s) + interval '10 minutes')""",
-        {"told": json_rows(told), "now": now},
-    )
-    return {id for (id,) in found}
-
-
 async def stopped_count(db: Connection, campaign_id: UUID) -> int:
     return await value(
         db,
