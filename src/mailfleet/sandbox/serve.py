@@ -16,6 +16,7 @@ from typing import Any
 
 import uvicorn
 
+from mailfleet.errors import ConfigError
 from mailfleet.sandbox import cloudflare_state, dns_server, mail_server, namecheap, slack, twilio
 from mailfleet.sandbox.app import Protocol, build
 from mailfleet.sandbox.control import advance
@@ -29,6 +30,7 @@ from mailfleet.sandbox.world import START, World
 HOST = "127.0.0.1"
 # How often the clock moves by itself with --speed, in real seconds.
 _BEAT = 0.5
+_LAST_PORT = 65535
 
 
 class Server(uvicorn.Server):
@@ -41,15 +43,38 @@ class Server(uvicorn.Server):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line of the sandbox; the first line of output is one JSON object that names every address."""
+    try:
+        run(parsed(argv))
+    except ConfigError as error:
+        sys.stderr.write(f"{error.code} {error}\n")
+        return error.exit_code
+    return 0
+
+
+def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """What is asked for. Raises ConfigError for a moment or a number that cannot be meant."""
     given = _parser().parse_args(argv)
+    if not 0 <= given.port <= _LAST_PORT:
+        raise ConfigError(f"There is no port {given.port}.", hint=f"It is 0 (any free one) to {_LAST_PORT}.")
+    if given.rate_limit < 1 or given.speed < 0:
+        raise ConfigError("The rate limit is at least 1, the speed at least 0.", hint="Leave them out for the usual.")
+    try:
+        given.start = _moment(given.start) if given.start else START
+    except ValueError as error:
+        raise ConfigError(f"{given.start!r} is no moment.", hint="Write it like 2026-03-02T09:00:00Z.") from error
+    return given
+
+
+def run(given: argparse.Namespace) -> None:
+    """Serves until stopped by a signal or the lifeline. Raises ConfigError when the port cannot be used."""
     try:
         listener = _listen(given.port)
     except OSError as error:
-        sys.stderr.write(f"Port {given.port} of {HOST} cannot be used: {error.strerror}. Choose another, or 0.\n")
-        return 2
+        raise ConfigError(
+            f"Port {given.port} of {HOST} cannot be used: {error.strerror}.", hint="Choose another with --port, or 0."
+        ) from error
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(given, listener))
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 = any free one")
     parser.add_argument("--seed", type=int, default=1, help="which world")
     parser.add_argument("--json", action="store_true", help="print the addresses as one line of JSON (always done)")
-    parser.add_argument("--start", type=_moment, default=START, metavar="ISO", help="what the clock shows at first")
+    parser.add_argument("--start", metavar="ISO", help="what the clock shows at first")
     parser.add_argument("--rate-limit", type=int, default=60, metavar="PER_MINUTE", help="of the Smartlead face")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="typical", help="how much goes wrong by itself")
     parser.add_argument("--speed", type=float, default=0.0, metavar="X", help="sandbox seconds per real second")
