@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import docstring_parser
 
 from mailfleet import cli, errors
 from mailfleet.settings import Settings, is_secret
@@ -47,9 +50,10 @@ def command_line() -> str:
     lines = ["# Command line", NOTE, "```text", cli.overview().rstrip(), "```", ""]
     app = cli.parser()
     for name, _, told in cli.COMMANDS:
-        lines += [f"## mailfleet {name}", "", told, ""]
+        lines += [f"## mailfleet {name}", ""]
         found = app[name]
         subs = sorted(each for each in found if not each.startswith("-")) if isinstance(found, App) else []
+        lines += [told, ""] if subs else []
         for sub in subs:
             command = found[sub]
             lines += [f"### mailfleet {name} {sub}", "", *_body(command), ""]
@@ -62,13 +66,20 @@ def _body(command: object) -> list[str]:
     from cyclopts import App
 
     assert isinstance(command, App)
-    arguments = [each for each in command.assemble_argument_collection() if each.show]
-    summary = (command.help or "").strip().split("\n\n")[0].replace("\n", " ")
+    told = docstring_parser.parse((command.default_command.__doc__ if command.default_command else "") or "")
+    meanings = {each.arg_name: each.description or "" for each in told.params}
     rows = [
-        f"| `{', '.join(each.names)}` | {(each.parameter.help or '').strip().replace(chr(10), ' ')} |"
-        for each in arguments
+        f"| `{_names(each)}` | {' '.join((each.parameter.help or meanings.get(each.field_info.name, '')).split())} |"
+        for each in command.assemble_argument_collection()
+        if each.show
     ]
+    summary = " ".join(part.replace("\n", " ") for part in (told.short_description, told.long_description) if part)
     return [summary, "", *(["| option | meaning |", "|---|---|", *rows] if rows else [])]
+
+
+def _names(argument: Any) -> str:
+    positional = argument.field_info.kind is not argument.field_info.kind.KEYWORD_ONLY
+    return argument.field_info.name.upper() if positional else argument.names[0]
 
 
 def failures() -> str:
