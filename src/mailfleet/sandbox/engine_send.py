@@ -127,13 +127,16 @@ def _in_turn(campaign: Campaign, work: Engine) -> list[Mailbox]:
 
 def _use(world: World, campaign: Campaign, work: Engine, box: Mailbox) -> datetime | None:
     """Sends from a mailbox if it may now; returns when it could send next, None when it has nothing to do."""
-    if box.suspended or not box.smtp_ok or box.fields["type"] is None:
-        return None
     free = work.free_from.get(box.id, world.now)
-    if box.sent_at:
-        free = max(free, box.sent_at[-1] + timedelta(minutes=int(box.fields.get("minTimeToWaitInMins") or 0)))
     if free > world.now:
-        return free if _waits(campaign, work, box) else None
+        return free if work.fresh or work.follow.get(box.id) else None
+    if box.suspended or not box.smtp_ok:
+        return None
+    if box.sent_at:
+        free = box.sent_at[-1] + timedelta(minutes=int(box.fields.get("minTimeToWaitInMins") or 0))
+    if free > world.now:
+        work.free_from[box.id] = free
+        return free if work.fresh or work.follow.get(box.id) else None
     if box.sent_since(midnight(campaign, world.now)) >= _cap(campaign, box):
         return next_open(campaign, midnight(campaign, world.now) + timedelta(days=1))
     lead_map, waits_until = _pick(world, campaign, work, box)
@@ -148,10 +151,6 @@ def _use(world: World, campaign: Campaign, work: Engine, box: Mailbox) -> dateti
 
 def _cap(campaign: Campaign, box: Mailbox) -> int:
     return 10_000 if campaign.settings.get("ignore_ss_mailbox_sending_limit") else box.per_day
-
-
-def _waits(campaign: Campaign, work: Engine, box: Mailbox) -> bool:
-    return bool(work.fresh or work.follow.get(box.id))
 
 
 def _pick(world: World, campaign: Campaign, work: Engine, box: Mailbox) -> tuple[LeadMap | None, datetime | None]:

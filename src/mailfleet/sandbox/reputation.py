@@ -71,7 +71,10 @@ class Reputations:
 
 def reputations(world: World) -> Reputations:
     """The standings of this world."""
-    return cast(Reputations, world.state.setdefault("reputation", Reputations()))
+    kept = world.state.get("reputation")
+    if kept is None:
+        kept = world.state["reputation"] = Reputations()
+    return cast(Reputations, kept)
 
 
 def standing(world: World, box: Mailbox) -> Standing:
