@@ -86,8 +86,9 @@ def test_unsubscribed_people_are_not_added_unless_the_list_is_ignored(sandbox: S
         ),
     ],
 )
-def test_bodies_are_checked(sandbox: Sandbox, two: tuple[int, int], body: dict[str, Any], text: str) -> None:
-    response = sandbox.smartlead("POST", f"/campaigns/{two[0]}/leads", body)
+def test_bodies_are_checked(shared_sandbox: Sandbox, body: dict[str, Any], text: str) -> None:
+    campaign = shared_sandbox.smartlead("POST", "/campaigns/create", {}).json()["id"]
+    response = shared_sandbox.smartlead("POST", f"/campaigns/{campaign}/leads", body)
     assert (response.status_code, response.json()) == (400, {"message": text})
 
 

@@ -312,3 +312,26 @@ def test_deliveries_can_be_lost_or_made_twice(sandbox: Sandbox, kind: str) -> No
         scene.start(sandbox, campaign)
         sandbox.advance(days=2)
         assert len(receiver.arrived) == {"webhook_loss": 2, "webhook_repeat": 4}[kind]
+
+
+def test_category_changes_reach_only_hooks_registered_for_the_category(sandbox: Sandbox) -> None:
+    campaign = ready(sandbox)
+    answer = scene.add(sandbox, campaign, people("silent"))
+    ((_, lead),) = answer["emailToLeadIdMap"]["newlyAddedLeads"].items()
+    rows = sandbox.smartlead("GET", "/leads/fetch-categories").json()
+    numbers = {row["name"]: row["id"] for row in rows}
+    with receiving() as receiver:
+        hook(sandbox, campaign, receiver.url, ["LEAD_CATEGORY_UPDATED"])
+        for name in ("Interested", "Wrong Person"):
+            path = f"/campaigns/{campaign}/leads/{lead}/category"
+            sandbox.smartlead("POST", path, {"category_id": numbers[name]})
+        sandbox.advance(seconds=60)
+        (body,) = receiver.arrived
+        assert body["lead_category"] == {
+            "old_id": None,
+            "old_name": None,
+            "new_id": numbers["Interested"],
+            "new_name": "Interested",
+        }
+        assert body["lead_id"] == int(lead)
+        assert "stats_id" not in body

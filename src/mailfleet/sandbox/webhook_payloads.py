@@ -183,7 +183,7 @@ def category_event(world: World, lead_map: LeadMap, old: tuple[int, str] | None,
     def body(hook: Webhook) -> dict[str, Any]:
         return envelope(world, hook, "LEAD_CATEGORY_UPDATED", campaign, at) | more
 
-    emit(world, "LEAD_CATEGORY_UPDATED", campaign, body)
+    emit(world, "LEAD_CATEGORY_UPDATED", campaign, body, category=new[1] if new else None)
 
 
 def _sent_row(sent: Sent) -> dict[str, Any]:

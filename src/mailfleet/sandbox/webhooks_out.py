@@ -92,10 +92,21 @@ def hooks_for(vendor: Smartlead, event: str, campaign: Campaign | None) -> list[
     return client or [hook for hook in found if hook.campaign_id == campaign.id]
 
 
-def emit(world: World, event: str, campaign: Campaign | None, body: Callable[[Webhook], Mapping[str, Any]]) -> None:
-    """Queues an event for every hook that wants it. `body` makes the payload for one hook."""
+def emit(
+    world: World,
+    event: str,
+    campaign: Campaign | None,
+    body: Callable[[Webhook], Mapping[str, Any]],
+    category: str | None = None,
+) -> None:
+    """Queues an event for every hook that wants it. `body` makes the payload for one hook.
+
+    With a `category`, hooks of a campaign get it only if they are registered for that one.
+    """
     vendor = smartlead(world)
     for hook in hooks_for(vendor, event, campaign):
+        if category is not None and hook.categories and category not in hook.categories:
+            continue
         queue(world, hook, event, dict(body(hook)))
 
 
