@@ -24,6 +24,7 @@ def import_(
     client: Client = None,
     campaign: str | None = None,
     map: list[str] | None = None,
+    encoding: str = "",
     country: str = "",
     source: str = "",
     take_roles: bool = False,
@@ -41,6 +42,8 @@ def import_(
         Id or name of the campaign they are for; without one they wait for the client's next push.
     map
         FIELD=COLUMN, where the columns' names do not say it, e.g. email=Kontakt.
+    encoding
+        Which encoding the file is in, where it is neither UTF-8 nor Western European, e.g. cp1250.
     country
         Country of rows that name none, e.g. DE.
     source
@@ -54,14 +57,15 @@ def import_(
     """
     mapped = {field: column for field, _, column in (pair.partition("=") for pair in map or [])}
     if dry_run:
-        show_one(asyncio.run(_preview(file, mapped)), as_json=json)
+        show_one(asyncio.run(_preview(file, mapped, encoding)), as_json=json)
         return 0
     options = {"country": country, "source": source, "take_roles": take_roles}
-    report = asyncio.run(_import(file, client, campaign, mapped, options, refusals))
+    report = asyncio.run(_import(file, client, campaign, mapped, encoding, options, refusals))
     if json:
         show_one(report, as_json=True)
     else:
-        say(f"{report['taken']} taken, {report['refused']} refused of {report['rows']} rows in {report['file']}")
+        file = f"{report['file']} ({report['encoding']})"
+        say(f"{report['taken']} taken, {report['refused']} refused of {report['rows']} rows in {file}")
         show(report["by_rule"], columns=("rule", "n", "rows"), title="Refused")
     return 0
 
@@ -183,10 +187,10 @@ def tasks(*, done: str | None = None, json: Json = False) -> None:
     show(asyncio.run(_tasks(done)), as_json=json, columns=columns)
 
 
-async def _preview(file: str, mapped: dict[str, str]) -> dict[str, Any]:
+async def _preview(file: str, mapped: dict[str, str], encoding: str) -> dict[str, Any]:
     from mailfleet.services import imports
 
-    table, columns = await imports.preview(file, columns=mapped)
+    table, columns = await imports.preview(file, columns=mapped, encoding=encoding)
     return {
         "file": table.name, "encoding": table.encoding, "delimiter": table.delimiter, "rows": table.rows,
         "columns": columns.named(),
@@ -198,6 +202,7 @@ async def _import(
     client: str | None,
     campaign: str | None,
     mapped: dict[str, str],
+    encoding: str,
     options: dict[str, Any],
     refusals: Path | None,
 ) -> dict[str, Any]:
@@ -210,8 +215,8 @@ async def _import(
     async with opened() as fleet:
         target = (await campaigns.find(fleet, campaign)).id if campaign else None
         report = await imports.import_leads(
-            fleet, file, client=client, campaign_id=target, columns=mapped, options=Options(**options),
-            refusals_to=refusals,
+            fleet, file, client=client, campaign_id=target, columns=mapped, encoding=encoding,
+            options=Options(**options), refusals_to=refusals,
         )  # fmt: skip
     return msgspec.to_builtins(report)
 

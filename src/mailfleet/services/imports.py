@@ -52,6 +52,7 @@ async def import_leads(
     client: str | None = None,
     campaign_id: UUID | None = None,
     columns: Mapping[str, str] | None = None,
+    encoding: str = "",
     options: Options | None = None,
     refusals_to: Path | None = None,
     progress: Progress | None = None,
@@ -62,7 +63,7 @@ async def import_leads(
     import goes on where it stopped and a repeated one does nothing. Raises BadFile before anything is stored.
     """
     with _on_disk(path) as (file, name):
-        table = tables.look(file, name=name)
+        table = tables.look(file, name=name, encoding=encoding)
         mapped = lead_rows.map_columns(table.columns, columns)
         async with fleet.db.transaction() as db:
             owner = await the_client(db, client)
@@ -84,10 +85,12 @@ async def import_leads(
     return report
 
 
-async def preview(path: Path | str, *, columns: Mapping[str, str] | None = None) -> tuple[Table, Columns]:
+async def preview(
+    path: Path | str, *, columns: Mapping[str, str] | None = None, encoding: str = ""
+) -> tuple[Table, Columns]:
     """What the file is and how its columns would be read; nothing is stored."""
     with _on_disk(path) as (file, name):
-        table = tables.look(file, name=name)
+        table = tables.look(file, name=name, encoding=encoding)
         return table, lead_rows.map_columns(table.columns, columns)
 
 

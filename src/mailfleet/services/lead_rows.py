@@ -90,6 +90,10 @@ def map_columns(header: Sequence[str], given: Mapping[str, str] | None = None) -
             f"No column holds e-mail addresses. Columns found: {', '.join(header) or 'none'}.",
             hint="Name one `email`, or say which it is with --map email=COLUMN.",
         )
+    if folded.count(folded[ours["email"]]) > 1:
+        raise BadFile(
+            f"Two columns are called {header[ours['email']]!r}.", hint="Rename the one that does not hold the address."
+        )
     taken = set(ours.values())
     further = {name: place for place, name in enumerate(folded) if name and place not in taken}
     return Columns(ours=ours, further=further, header=tuple(header))

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Generator
+from itertools import islice
 from pathlib import Path
 
 import msgspec
-from charset_normalizer import from_bytes
 
 from mailfleet.errors import BadFile
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 256 * 1024
-_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+_WESTERN = "cp1252"
+_LETTERS = "À-ÖØ-öø-ÿŠšŽžŒœŸ"
+_NOT_WESTERN = re.compile(rf"[^\x00-\x7f{_LETTERS}\u2010-\u2026€™®©°·´§«»¿¡ªº&\xa0\xad]|[{_LETTERS}]{{3}}")
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+)
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +40,10 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
 
-def look(path: Path, *, name: str = "") -> Table:
+def look(path: Path, *, name: str = "", encoding: str = "") -> Table:
     """Reads the whole file once, keeping nothing, so that a fault is known before anything is done with it.
 
+    `encoding` is what the person says it is; without it only what is certain is taken.
     Raises BadFile for a file that is missing, empty, of no known encoding, binary, or broken in its quoting.
     """
     name = name or path.name
@@ -41,7 +53,7 @@ def look(path: Path, *, name: str = "") -> Table:
         raise BadFile(f"{name} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
     if not head.strip():
         raise BadFile(f"{name} is empty.", hint="It needs a header line and at least one row.")
-    encoding = _encoding(path, head, name)
+    encoding = _decodes(path, encoding, name) if encoding else _encoding(path, head, name)
     delimiter = _delimiter(_first_line(path, encoding, name))
     columns, rows = _survey(path, encoding, delimiter, name)
     return Table(
@@ -68,6 +80,7 @@ def _digest(path: Path) -> tuple[bytes, str]:
 
 
 def _encoding(path: Path, head: bytes, name: str) -> str:
+    """The encoding that is certain. Never a guess: a wrong one reads every name wrong and no error tells of it."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return _decodes(path, encoding, name)
@@ -78,10 +91,12 @@ def _encoding(path: Path, head: bytes, name: str) -> str:
         )
     if _is_utf8(path):
         return "utf-8"
-    guess = from_bytes(head).best()
-    if guess is None:
-        raise BadFile(f"{name} is in no encoding that could be recognised.", hint="Save it as CSV in UTF-8.")
-    return _decodes(path, guess.encoding, name)
+    if _is_western(path):
+        return _WESTERN
+    raise BadFile(
+        f"{name} is not in UTF-8, and which encoding it is in cannot be told for certain.",
+        hint="Save it as CSV in UTF-8, or name it: --encoding cp1250 (Central Europe), cp1251 (Cyrillic), …",
+    )
 
 
 def _is_utf8(path: Path) -> bool:
@@ -92,15 +107,29 @@ def _is_utf8(path: Path) -> bool:
     return True
 
 
+def _is_western(path: Path) -> bool:
+    """Whether it is what spreadsheets of Western Europe save: only its letters, and never a word of nothing else.
+
+    Words of accented letters alone are Cyrillic, Greek or Chinese text seen through the wrong table.
+    """
+    try:
+        with path.open(encoding=_WESTERN, newline="") as file:
+            return not any(_NOT_WESTERN.search(line) for line in file)
+    except UnicodeError:
+        return False
+
+
 def _decodes(path: Path, encoding: str, name: str) -> str:
     try:
         with path.open(encoding=encoding, newline="") as file:
             while file.read(1 << 20):
                 pass
-    except (UnicodeError, LookupError) as error:
+    except UnicodeError as error:
         raise BadFile(
-            f"{name} looks like {encoding} but is not: {error}.", hint="Save it as CSV in UTF-8 and try again."
+            f"{name} is not in {encoding}: {error}.", hint="Save it as CSV in UTF-8 and try again."
         ) from error
+    except LookupError as error:
+        raise BadFile(f"There is no encoding {encoding!r}.", hint="Known are e.g. utf-8, cp1250, cp1251.") from error
     return encoding
 
 
@@ -117,19 +146,40 @@ def _delimiter(line: str) -> str:
 
 
 def _survey(path: Path, encoding: str, delimiter: str, name: str) -> tuple[tuple[str, ...], int]:
+    header: list[str] = []
+    rows = began = ended = 0
     with path.open(encoding=encoding, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
             header = next(reader)
-            rows = sum(1 for cells in reader if any(cell.strip() for cell in cells))
+            began = ended = reader.line_num
+            for cells in reader:
+                rows += any(cell.strip() for cell in cells)
+                began, ended = ended + 1, reader.line_num
         except csv.Error as error:
-            raise BadFile(
-                f"{name}, line {reader.line_num}: {error}.",
-                hint="Is a quotation mark opened and never closed? Correct that line; nothing was imported.",
-            ) from error
+            raise _broken(name, reader.line_num, error) from error
+    if ended > began:
+        _closed(path, encoding, delimiter, name, began)
     if not rows:
         raise BadFile(
             f"{name} has no rows, only a header: {', '.join(header)}.",
             hint="It needs at least one row below the header.",
         )
     return tuple(cell.strip().strip("\ufeff") for cell in header), rows
+
+
+def _closed(path: Path, encoding: str, delimiter: str, name: str, began: int) -> None:
+    """A quotation mark never closed makes one cell of all that follows: the last record then runs on to the end."""
+    with path.open(encoding=encoding, newline="") as file:
+        try:
+            for _ in csv.reader(islice(file, began - 1, None), delimiter=delimiter, strict=True):
+                pass
+        except csv.Error as error:
+            raise _broken(name, began, error) from error
+
+
+def _broken(name: str, line: int, error: csv.Error) -> BadFile:
+    return BadFile(
+        f"{name}, line {line}: {error}.",
+        hint="Is a quotation mark opened and never closed? Correct that line; nothing was imported.",
+    )
