@@ -41,6 +41,10 @@ def add(
     other_mail
         It carries other mail too: DMARC then starts at p=none.
     """
+    from mailfleet.errors import ConfigError
+
+    if new_client and not client:
+        raise ConfigError("--new-client names a client that has no slug.", hint="Add --client SLUG.")
     made = (new_client, timezone, country) if new_client else None
     show_one(asyncio.run(_add(name, client, made, other_mail)), as_json=json)
 
@@ -147,6 +151,7 @@ async def _add(name: str, client: str | None, made: tuple[str, str, str] | None,
     from mailfleet.services import clients, domains
     from mailfleet.store import domains as rows
 
+    domains.clean_name(name)  # before a client is made for it
     async with opened() as fleet:
         if made and client:
             await clients.put_client(fleet, client, name=made[0], timezone=made[1], country=made[2])

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from cyclopts import App
 
-from mailfleet.cli.output import Json, show, show_one
+from mailfleet.cli.output import Json, Limit, show, show_one
 
 app = App(name="event", help="Read what happened, and apply what was received.")
 
 
 @app.command(name="list")
-def list_(*, kind: str = "", received: str | None = None, limit: int = 50, json: Json = False) -> None:
+def list_(*, kind: str = "", received: str | None = None, limit: Limit = 50, json: Json = False) -> None:
     """Events, newest first; or what was received, by state.
 
     Parameters
@@ -24,8 +24,6 @@ def list_(*, kind: str = "", received: str | None = None, limit: int = 50, json:
         sent, opened, clicked, replied, bounced, unsubscribed, complained, …
     received
         Show the inbox instead: new, applied, ignored, unknown or dead.
-    limit
-        How many.
     """
     inbox_columns = ("id", "received_at", "state", "attempts", "error")
     columns = ("at", "kind", "lead_id", "step", "source", "id") if received is None else inbox_columns
@@ -81,9 +79,11 @@ def complaint(email: str, *, at: datetime | None = None, json: Json = False) -> 
 async def _list(kind: str, received: str | None, limit: int) -> list[dict[str, Any]]:
     import msgspec
 
-    from mailfleet.cli.session import opened
+    from mailfleet.cli.session import one_of, opened
     from mailfleet.store import events, inbox
 
+    one_of(kind, get_args(events.Kind), "kind of event")
+    one_of(received or "", get_args(inbox.State), "state of what was received")
     async with opened() as fleet, fleet.db.connection() as db:
         if received is not None:
             return [msgspec.structs.asdict(each) for each in await inbox.listed(db, state=received, limit=limit)]
@@ -123,13 +123,12 @@ async def _replay(ids: list[UUID], dead: bool) -> dict[str, Any]:
 
 
 async def _complaint(email: str, at: datetime | None) -> dict[str, Any]:
-    from mailfleet.cli.session import opened
+    from mailfleet.cli.session import address, opened
     from mailfleet.platforms.port import PlatformEvent
-    from mailfleet.rules.address import normalise
     from mailfleet.services import events
 
+    who = address(email)
     async with opened() as fleet:
-        who = normalise(email).norm
         when = at.astimezone() if at else fleet.clock.now()
         told = PlatformEvent(kind="complained", at=when, dedupe_key=f"complained:{who}", lead_email=who)
         id = await events.report(fleet, fleet.default_platform, told)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from mailfleet.cli.output import Json, Yes, say, show, show_one
+from mailfleet.cli.output import Json, Limit, Yes, say, show, show_one
 
 app = App(name="lead", help="Import leads, push them, and see what became of each.")
 
@@ -72,7 +73,7 @@ def import_(
 
 @app.command(name="list")
 def list_(
-    *, status: str = "", invalid: bool = False, campaign: str | None = None, limit: int = 50, json: Json = False
+    *, status: str = "", invalid: bool = False, campaign: str | None = None, limit: Limit = 50, json: Json = False
 ) -> None:
     """Leads, by status.
 
@@ -84,8 +85,6 @@ def list_(
         Only those that cannot be sent as they are.
     campaign
         Id or name.
-    limit
-        How many.
     """
     columns = ("id", "email", "company", "status", "email_status", "step_reached", "invalid_reason")
     show(asyncio.run(_list("invalid" if invalid else status, campaign, limit)), as_json=json, columns=columns)
@@ -175,7 +174,7 @@ def sync(
 
 
 @app.command
-def tasks(*, done: str | None = None, json: Json = False) -> None:
+def tasks(*, done: UUID | None = None, json: Json = False) -> None:
     """What people owe: calls to make and replies to read.
 
     Parameters
@@ -224,10 +223,11 @@ async def _import(
 async def _list(status: str, campaign: str | None, limit: int) -> list[dict[str, Any]]:
     import msgspec
 
-    from mailfleet.cli.session import opened
+    from mailfleet.cli.session import one_of, opened
     from mailfleet.services import campaigns
     from mailfleet.store import leads
 
+    one_of(status, get_args(leads.Status), "status")
     async with opened() as fleet:
         target = (await campaigns.find(fleet, campaign)).id if campaign else None
         async with fleet.db.connection() as db:
@@ -238,13 +238,13 @@ async def _list(status: str, campaign: str | None, limit: int) -> list[dict[str,
 async def _show(email: str) -> dict[str, Any]:
     import msgspec
 
-    from mailfleet.cli.session import opened
+    from mailfleet.cli.session import address, opened
     from mailfleet.errors import Unknown
-    from mailfleet.rules.address import normalise
     from mailfleet.store import events, leads, ownership
 
+    norm = address(email)
     async with opened() as fleet, fleet.db.connection() as db:
-        found = await leads.by_email(db, normalise(email).norm)
+        found = await leads.by_email(db, norm)
         if not found:
             raise Unknown(f"There is no lead {email}.", hint="`mailfleet lead list` shows them.")
         owned = await ownership.get(db, found[0].id)
@@ -327,9 +327,7 @@ async def _sync(direction: str, campaign: str | None, since_minutes: int) -> dic
             )
 
 
-async def _tasks(done: str | None) -> list[dict[str, Any]]:
-    from uuid import UUID
-
+async def _tasks(done: UUID | None) -> list[dict[str, Any]]:
     import msgspec
 
     from mailfleet.cli.session import opened
@@ -337,5 +335,5 @@ async def _tasks(done: str | None) -> list[dict[str, Any]]:
 
     async with opened() as fleet:
         if done:
-            await owed.done(fleet, UUID(done))
+            await owed.done(fleet, done)
         return [msgspec.structs.asdict(each) for each in await owed.open_tasks(fleet)]

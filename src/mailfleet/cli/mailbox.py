@@ -161,15 +161,13 @@ def personas(file: Path, *, client: Client = None, json: Json = False) -> None:
 async def _list(state: str | None) -> list[dict[str, Any]]:
     import msgspec
 
-    from mailfleet.cli.session import opened
+    from mailfleet.cli.session import one_of, opened
+    from mailfleet.rules.lifecycle import STATES
     from mailfleet.store import mailboxes
 
+    wanted = one_of((state or "").upper(), STATES, "state")
     async with opened() as fleet, fleet.db.connection() as db:
-        return [
-            msgspec.to_builtins(each)
-            for each in await mailboxes.every(db)
-            if state is None or each.state == state.upper()
-        ]
+        return [msgspec.to_builtins(each) for each in await mailboxes.every(db) if wanted in ("", each.state)]
 
 
 async def _show(address: str) -> dict[str, Any]:

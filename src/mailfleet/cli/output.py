@@ -9,11 +9,13 @@ from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print only JSON on standard output.")]
 Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do it; without this the plan is shown.")]
+Limit = Annotated[int, Parameter(name="--limit", validator=Number(gte=1), help="How many at most.")]
 Row = Mapping[str, Any]
 
 

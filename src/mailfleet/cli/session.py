@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
 from mailfleet import log
+from mailfleet.errors import ConfigError
+from mailfleet.rules.address import BadAddress, normalise
 from mailfleet.services.context import Fleet
 from mailfleet.settings import Settings, get_settings
 from mailfleet.wiring import open_fleet
@@ -25,6 +27,22 @@ def person() -> str:
         return f"person:{getpass.getuser()}"
     except (OSError, KeyError):
         return "person"
+
+
+def address(text: str) -> str:
+    """An address as it is compared. Raises ConfigError for what is none."""
+    try:
+        return normalise(text).norm
+    except BadAddress as error:
+        raise ConfigError(f"{text!r} is not an e-mail address: {error}", hint="Give it as name@example.com.") from error
+
+
+def one_of(word: str, known: Iterable[str], what: str) -> str:
+    """The word, when it is known or empty. Raises ConfigError: an unknown word would be answered by an empty list."""
+    words = tuple(known)
+    if word and word not in words:
+        raise ConfigError(f"There is no {what} {word!r}.", hint=f"It is one of {', '.join(filter(None, words))}.")
+    return word
 
 
 @contextlib.asynccontextmanager

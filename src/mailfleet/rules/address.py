@@ -80,6 +80,11 @@ def registrable(domain: str) -> str:
     return _suffixes().privatesuffix(name) or name
 
 
+def is_registrable(domain: str) -> bool:
+    """Whether somebody can have registered it, or something above it: it is no public suffix and no bare word."""
+    return _suffixes().privatesuffix(domain.lower().rstrip(".")) is not None
+
+
 def company_key(name: str) -> str:
     """A company's name as compared: no case, accents, punctuation or legal form. Empty when nothing is left (S10)."""
     plain = unicodedata.normalize("NFKD", name.casefold())

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from mailfleet.errors import BadFile
-from mailfleet.rules.address import BadAddress, normalise, registrable
+from mailfleet.rules.address import BadAddress, is_registrable, normalise, registrable
 from mailfleet.services import commands, lead_rows, tables
 from mailfleet.services.context import Fleet
 from mailfleet.store import audit, leads, ownership, suppressions, watermarks
@@ -46,8 +46,11 @@ def key_of(scope: Scope, text: str) -> str:
         if scope == "person":
             name, _, domain = text.partition("|")
             first, _, last = name.strip().partition(" ")
+            if not is_registrable(domain.strip()):
+                _bad(text, "`First Last|domain`")
             return lead_rows.person_key(first, last, registrable(domain.strip())) or _bad(text, "`First Last|domain`")
-        return registrable(text.strip().removeprefix("@").lower()) or _bad(text, "a domain")
+        domain = text.strip().removeprefix("@").lower()
+        return registrable(domain) if is_registrable(domain) else _bad(text, "a domain that somebody registered")
     except BadAddress as error:
         raise BadFile(f"{text!r} cannot be suppressed: {error}", hint=f"Give a valid {scope}.") from error
 
@@ -190,12 +193,15 @@ def _at(cells: Sequence[str], place: int | None) -> str:
 async def export_file(fleet: Fleet, to: Path, *, client_id: UUID | None = None) -> int:
     """The list itself: scope, key, reason and date. It carries neither names nor fields: no lead list (L20)."""
     written, after = 0, None
-    with to.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file)
-        out.writerow(("scope", "value", "reason", "created_at"))
-        while batch := await _page(fleet, client_id, after):
-            out.writerows((each.scope, each.key or "", each.reason, each.created_at.isoformat()) for each in batch)
-            written, after = written + len(batch), batch[-1].id
+    try:
+        with to.open("w", encoding="utf-8", newline="") as file:
+            out = csv.writer(file)
+            out.writerow(("scope", "value", "reason", "created_at"))
+            while batch := await _page(fleet, client_id, after):
+                out.writerows((each.scope, each.key or "", each.reason, each.created_at.isoformat()) for each in batch)
+                written, after = written + len(batch), batch[-1].id
+    except OSError as error:
+        raise BadFile(f"{to} cannot be written: {error.strerror or error}.", hint="Choose another place.") from error
     return written
 
 

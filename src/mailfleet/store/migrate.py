@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-from mailfleet.errors import DatabaseUnavailable, SchemaOutOfDate
+from mailfleet.errors import ConfigError, DatabaseUnavailable, SchemaOutOfDate
 
 OLDEST = 15
 _LOCK = "select pg_advisory_xact_lock(hashtext('supabase_migrations'))"
@@ -118,11 +119,13 @@ def require_current(dsn: str) -> None:
 
 
 def _connected(dsn: str) -> psycopg.Connection[Any]:
+    _readable(dsn)
     try:
         db = psycopg.connect(dsn, autocommit=True, prepare_threshold=None, connect_timeout=15)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(
-            f"The database cannot be reached: {' '.join(str(error).split())}", hint="Check DATABASE_URL."
+            f"The database cannot be reached: {' '.join(str(error).split())}",
+            hint="Is the server running, and are host, port, database, user and password in DATABASE_URL right?",
         ) from error
     if db.info.server_version < OLDEST * 10000:
         number = db.info.server_version // 10000
@@ -132,6 +135,20 @@ def _connected(dsn: str) -> psycopg.Connection[Any]:
             hint="Upgrade it, or unset DATABASE_URL to use the embedded server.",
         )
     return db
+
+
+def _readable(dsn: str) -> None:
+    """Raises ConfigError without a word of the text: a part of it is a password, and which one is not known."""
+    try:
+        host = str(conninfo_to_dict(dsn).get("host") or "")
+    except psycopg.ProgrammingError:
+        host = "@"
+    if "@" in host:
+        raise ConfigError(
+            "DATABASE_URL cannot be read as the address of a Postgres database.",
+            hint="It begins with postgresql://, then user, colon, password, @, host, port and database as in any URL; "
+            "in the password, write @ as %40, / as %2F and % as %25.",
+        )
 
 
 def _prepare(db: psycopg.Connection[Any]) -> None:
