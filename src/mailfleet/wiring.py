@@ -76,8 +76,8 @@ def database(settings: Settings) -> Generator[tuple[str, LocalPostgres | None]]:
 
 
 @contextlib.asynccontextmanager
-async def open_fleet(settings: Settings, *, actor: str = "machine", client: str | None = None) -> AsyncGenerator[Fleet]:
-    """Every part, opened and closed. `client` chooses whose Smartlead key is used (its slug).
+async def open_fleet(settings: Settings, *, actor: str = "machine") -> AsyncGenerator[Fleet]:
+    """Every part, opened and closed.
 
     Raises SchemaOutOfDate, DatabaseUnavailable and ConfigError. What a vendor needs is asked for when it is used.
     """
@@ -97,7 +97,8 @@ async def open_fleet(settings: Settings, *, actor: str = "machine", client: str 
             clock=clock,
             policy=policy,
             vault=vault,
-            platforms=_platforms(settings, means, client),
+            platforms=_platforms(settings, means),
+            client_platforms=_client_platforms(settings, means),
             dns_hosts=_dns_hosts(settings, means),
             mailbox_hosts=_mailbox_hosts(settings, _login(db, vault)),
             channels=_channels(settings, means),
@@ -142,22 +143,30 @@ async def _means(stack: contextlib.AsyncExitStack, db: Database, clock: Clock, a
     )
 
 
-def _platforms(settings: Settings, means: Means, client: str | None) -> Parts[SendingPlatform]:
-    known = bool(settings.smartlead_api_key or (client and settings.smartlead_api_keys))
-    smartlead = (
-        SmartleadPlatform(
-            get_smartlead_client(
-                settings.smartlead_key(client),
-                means,
-                base_url=settings.smartlead_base_url,
-                delivery_base_url=settings.smartlead_delivery_base_url,
-                plan=settings.smartlead_plan,
-            )
-        )
-        if known
-        else None
-    )
+def _platforms(settings: Settings, means: Means) -> Parts[SendingPlatform]:
+    key = settings.secret("smartlead_api_key")
+    smartlead = _smartlead(settings, means, key) if key else None
     return Parts({"smartlead": "smartlead_api_key"}, {"smartlead": smartlead})
+
+
+def _client_platforms(settings: Settings, means: Means) -> dict[str, dict[str, SendingPlatform]]:
+    """The accounts of the clients that have a key of their own, by slug as in the setting's name."""
+    return {
+        slug: {"smartlead": _smartlead(settings, means, key.get_secret_value())}
+        for slug, key in settings.smartlead_api_keys.items()
+    }
+
+
+def _smartlead(settings: Settings, means: Means, key: str) -> SmartleadPlatform:
+    return SmartleadPlatform(
+        get_smartlead_client(
+            key,
+            means,
+            base_url=settings.smartlead_base_url,
+            delivery_base_url=settings.smartlead_delivery_base_url,
+            plan=settings.smartlead_plan,
+        )
+    )
 
 
 def _dns_hosts(settings: Settings, means: Means) -> Parts[DnsHost]:
@@ -268,6 +277,7 @@ def _login(db: Database, vault: Vault) -> Login:
 async def _close(fleet: Fleet) -> None:
     groups: tuple[Mapping[str, Any], ...] = (
         fleet.platforms, fleet.dns_hosts, fleet.mailbox_hosts, fleet.channels, fleet.registrars,
+        *fleet.client_platforms.values(),
     )  # fmt: skip
     for group in groups:
         for part in group.values():

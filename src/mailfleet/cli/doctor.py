@@ -93,7 +93,7 @@ async def _with_fleet(fleet: Fleet, settings: Settings, offline: bool) -> list[R
     ]
     if not offline:
         checks += [
-            ("Smartlead", lambda: _smartlead(fleet, settings)),
+            ("Smartlead", lambda: _smartlead(fleet)),
             ("Cloudflare", lambda: _cloudflare(fleet, settings)),
             ("DNS", lambda: _dns(fleet)),
         ]
@@ -147,10 +147,13 @@ async def _workers(fleet: Fleet) -> Row:
     return _row("workers", "attention" if waiting else "ok", told, "start `mailfleet worker`" if waiting else "")
 
 
-async def _smartlead(fleet: Fleet, settings: Settings) -> Row:
-    if not settings.smartlead_api_key:
+async def _smartlead(fleet: Fleet) -> Row:
+    accounts = [platform for _, name, platform in fleet.accounts() if name == "smartlead"]
+    if not accounts:
         return _row("Smartlead", "not set", "no key", "set SMARTLEAD_API_KEY")
-    return _row("Smartlead", "ok", f"{len(await fleet.platform().campaigns())} campaigns")
+    found = sum([len(await platform.campaigns()) for platform in accounts])
+    where = f" in {len(accounts)} accounts" if len(accounts) > 1 else ""
+    return _row("Smartlead", "ok", f"{found} campaigns{where}")
 
 
 async def _cloudflare(fleet: Fleet, settings: Settings) -> Row:

@@ -155,7 +155,7 @@ async def _set_up(fleet: Fleet, domain: str, count: int, client_id: str | None, 
     written = bool(made) and await _records(fleet, name, zone, errors)
     todo = await _delegated(fleet, name, errors) if written else ""
     verified = written and await _seen(name, errors)
-    warm = verified and await _warm(fleet, made, errors)
+    warm = verified and await _warm(fleet, name, made, errors)
     status = await setups.status(fleet, name)
     await step(log_provisioning_task, name, sorted(made), status.state)
     return {
@@ -224,8 +224,8 @@ async def _delegated(fleet: Fleet, name: str, errors: list[str]) -> str:
         return ""
 
 
-async def _warm(fleet: Fleet, made: Mapping[str, str], errors: list[str]) -> bool:
-    config = provisioning.warmup_config(fleet)
+async def _warm(fleet: Fleet, name: str, made: Mapping[str, str], errors: list[str]) -> bool:
+    config = await provisioning.warmup_config_of(fleet, name)
     for address, mailbox_id in made.items():
         try:
             await step(enable_warmup_task, mailbox_id, config)

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from mailfleet.services import imports, lead_rows, push
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.lead_rows import Options
 from mailfleet.store import campaigns as store
@@ -27,6 +28,7 @@ async def add(fleet: Fleet, campaign_id: UUID, leads: Sequence[Mapping[str, Any]
     digest = hashlib.sha256(msgspec.json.encode([str(campaign_id), names, rows])).hexdigest()
     async with fleet.db.transaction() as db:
         campaign = await store.need(db, campaign_id)
+        fleet = await fleet_of(fleet, campaign.client_id, db)
         begun = await records.begin(
             db, client_id=campaign.client_id, file_name="given as data", sha256=digest, columns=columns.named(),
             at=fleet.clock.now(),

@@ -14,7 +14,7 @@ from mailfleet.rules import campaigns as rules
 from mailfleet.rules import limits
 from mailfleet.rules.campaigns import CampaignConfig, Check, Readiness
 from mailfleet.services import budgets, holds, push, readings
-from mailfleet.services.clients import the_client
+from mailfleet.services.clients import fleet_of, the_client
 from mailfleet.services.context import Fleet
 from mailfleet.services.holds import Held
 from mailfleet.store import audit, campaigns, clients, events, leads, links, mailboxes, ownership, transitions
@@ -31,6 +31,7 @@ async def draft(fleet: Fleet, config: Mapping[str, Any]) -> Campaign:
     Raises BadFile with every problem. A repeated call adopts what is there; a campaign that is no draft any more
     refuses another configuration (NotAllowed).
     """
+    fleet = await _whose(fleet, config)
     parsed = rules.parse(config, fleet.policy.send_limits)
     async with fleet.db.transaction() as db:
         client = await the_client(db, parsed.client_id or None)
@@ -50,7 +51,7 @@ async def draft(fleet: Fleet, config: Mapping[str, Any]) -> Campaign:
 
 async def configure_steps(fleet: Fleet, campaign_id: UUID, steps: Sequence[Mapping[str, Any]]) -> str:
     """Writes the sequence here and at the platform; returns the sequence's id, ours."""
-    campaign, ref = await _both(fleet, campaign_id)
+    fleet, campaign, ref = await _both(fleet, campaign_id)
     config = _config(campaign)
     given = msgspec.convert([{"subject": "", "delay_days": 0, **step} for step in steps], tuple[rules.Step, ...])
     if campaign.state != "draft":
@@ -69,7 +70,7 @@ async def assign_mailboxes(fleet: Fleet, campaign_id: UUID, mailbox_ids: Sequenc
 
     Raises NotAllowed with every reason when one is not ours, not in PRODUCTION, or another client's.
     """
-    campaign, ref = await _both(fleet, campaign_id)
+    fleet, campaign, ref = await _both(fleet, campaign_id)
     async with fleet.db.transaction() as db:
         found = [(id, await mailboxes.get(db, id)) for id in mailbox_ids]
         reasons = [reason for id, box in found if (reason := _unfit(campaign, id, box))]
@@ -92,7 +93,7 @@ async def set_schedule(fleet: Fleet, campaign_id: UUID, schedule: Mapping[str, A
 
     The configuration was checked as a whole: a `schedule` that differs from it is refused.
     """
-    campaign, ref = await _both(fleet, campaign_id)
+    fleet, campaign, ref = await _both(fleet, campaign_id)
     config = _config(campaign)
     if schedule and str(schedule.get("timezone", config.schedule.timezone)) != config.schedule.timezone:
         raise NotAllowed(f"{campaign.name} has another schedule.", reasons=("the configuration decides its schedule",))
@@ -156,7 +157,7 @@ async def start(fleet: Fleet, campaign_id: UUID) -> str:
 
     Raises NotAllowed with every reason. A campaign that runs already is left alone.
     """
-    campaign, ref = await _both(fleet, campaign_id)
+    fleet, campaign, ref = await _both(fleet, campaign_id)
     if campaign.state == "running":
         return campaign.state
     failed = [f"{check.name}: {check.detail}" for check in await preflight(fleet, campaign_id) if not check.ok]
@@ -190,7 +191,7 @@ async def pause(fleet: Fleet, campaign_id: UUID, reason: str, *, by_person: bool
 
 async def stats(fleet: Fleet, campaign_id: UUID) -> dict[str, Any]:
     """The platform's totals and our own beside them, with how many leads are in which state."""
-    campaign, ref = await _both(fleet, campaign_id)
+    fleet, campaign, ref = await _both(fleet, campaign_id)
     theirs: CampaignStats = await fleet.platform(campaign.platform).stats(ref)
     async with fleet.db.connection() as db:
         ours = await events.campaign_sums(db, campaign_id)
@@ -253,10 +254,21 @@ async def _named(platform: SendingPlatform, name: str) -> str | None:
     return next((seen.ref for seen in await platform.campaigns() if seen.name == name), None)
 
 
-async def _both(fleet: Fleet, campaign_id: UUID) -> tuple[Campaign, str]:
+async def _both(fleet: Fleet, campaign_id: UUID) -> tuple[Fleet, Campaign, str]:
+    """The client's parts, its campaign, and what the platform calls it."""
     async with fleet.db.connection() as db:
         campaign = await campaigns.need(db, campaign_id)
-        return campaign, await links.need(db, platform=campaign.platform, kind="campaign", ours=campaign_id)
+        ref = await links.need(db, platform=campaign.platform, kind="campaign", ours=campaign_id)
+        return await fleet_of(fleet, campaign.client_id, db), campaign, ref
+
+
+async def _whose(fleet: Fleet, config: Mapping[str, Any]) -> Fleet:
+    """The parts of the client that a configuration names. A wrong name is told after the configuration was checked."""
+    async with fleet.db.connection() as db:
+        try:
+            return fleet.of(await the_client(db, str(config.get("client_id") or "") or None))
+        except Unknown:
+            return fleet
 
 
 def _config(campaign: Campaign) -> CampaignConfig:

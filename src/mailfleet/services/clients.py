@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from mailfleet.errors import BadFile, Unknown
+from mailfleet.errors import BadFile, PolicyError, Unknown
+from mailfleet.policy.load import Loaded, for_client
+from mailfleet.policy.model import Policy
+from mailfleet.services import alerts
 from mailfleet.services.context import Fleet
 from mailfleet.store import audit, clients
 from mailfleet.store.clients import Client
@@ -22,13 +27,17 @@ async def put_client(
     identity: Mapping[str, object] | None = None,
     policy: Mapping[str, object] | None = None,
 ) -> Client:
-    """Adds the client, or brings the one of this slug up to date. Raises BadFile for a time zone nobody knows."""
+    """Adds the client, or brings the one of this slug up to date.
+
+    Raises BadFile for a time zone nobody knows, PolicyError for overrides that do not make a policy.
+    """
     try:
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:
         raise BadFile(
             f"There is no time zone {timezone!r}.", hint="Use a name such as Australia/Sydney or Europe/Berlin."
         ) from error
+    checked_policy(fleet, slug, policy or {})
     async with fleet.db.transaction() as db:
         client = await clients.put(
             db, slug, name=name, timezone=timezone, country=country, identity=identity, policy=policy
@@ -39,15 +48,71 @@ async def put_client(
     return client
 
 
+def checked_policy(fleet: Fleet, slug: str, overrides: Mapping[str, Any]) -> Policy:
+    """What the policy is with these overrides. Raises PolicyError naming key, value and source."""
+    ours = (fleet.workspace or fleet).policy
+    return for_client(Loaded(policy=ours, sources={}), slug, overrides)
+
+
+async def set_policy(fleet: Fleet, client: Client, overrides: Mapping[str, Any]) -> Client:
+    """Replaces the client's overrides; an empty table leaves the workspace's policy. Raises PolicyError."""
+    checked_policy(fleet, client.slug, overrides)
+    async with fleet.db.transaction() as db:
+        changed = await clients.set_policy(db, client.id, overrides)
+        await audit.record(
+            db, actor=fleet.actor, action="set_policy", entity="client", entity_id=client.id, at=fleet.clock.now(),
+            detail={"was": client.policy, "now": dict(overrides)},
+        )  # fmt: skip
+    return changed
+
+
+async def check_policies(fleet: Fleet) -> list[str]:
+    """Clients whose overrides no longer fit the workspace's policy, by slug; each is told once a day."""
+    async with fleet.db.connection() as db:
+        every = await clients.every(db)
+    broken: list[str] = []
+    for client in every:
+        try:
+            fleet.policy_of(client)
+        except PolicyError as error:
+            broken.append(client.slug)
+            await alerts.tell(
+                fleet,
+                fact_key=f"client-policy:{client.id}:{fleet.clock.now():%Y-%m-%d}",
+                kind="client_policy",
+                severity="critical",
+                title=f"The policy of {client.name} is not valid and is left out",
+                body=f"{error} Until it is corrected, the workspace's policy holds for this client.",
+            )
+    return broken
+
+
+async def fleet_of(fleet: Fleet, client_id: UUID | None, db: Connection | None = None) -> Fleet:
+    """The parts as this client has them (`Fleet.of`), as stored now; without a client, those given.
+
+    `db` is the caller's connection where it has one.
+    """
+    if client_id is None or fleet.client_id == client_id:
+        return fleet
+    if db is None:
+        async with fleet.db.connection() as own:
+            found = await clients.find(own, str(client_id))
+    else:
+        found = await clients.find(db, str(client_id))
+    return fleet.of(found) if found else fleet
+
+
+async def views(fleet: Fleet, db: Connection) -> Mapping[UUID, Fleet]:
+    """Every client's parts, for what is done for many at once."""
+    return {client.id: fleet.of(client) for client in await clients.every(db)}
+
+
 async def the_client(db: Connection, key: str | None) -> Client:
     """The client of this slug or id; without one, the only client there is. Raises Unknown."""
     if key:
         if found := await clients.find(db, key):
             return found
-        raise Unknown(
-            f"There is no client {key!r}.",
-            hint=f"Make it: `mailfleet domain add DOMAIN --client {key} --new-client NAME`.",
-        )
+        raise Unknown(f"There is no client {key!r}.", hint=f"Make it: `mailfleet client add {key} --name NAME`.")
     every = await clients.every(db)
     if len(every) == 1:
         return every[0]

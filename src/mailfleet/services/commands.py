@@ -9,6 +9,7 @@ from typing import Any
 
 from mailfleet.errors import Conflict, Invalid, NotFound
 from mailfleet.platforms.port import SendingPlatform
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.store import leads, outbox, ownership, watermarks
 from mailfleet.store.database import Connection
@@ -39,13 +40,14 @@ async def order_stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, late: 
 
 
 async def block(fleet: Fleet, db: Connection, keys: Sequence[str]) -> None:
-    """Every platform's own block list is told as well."""
-    for name, platform in fleet.platforms.items():
+    """The block list of every account at every platform is told as well: a suppression holds everywhere."""
+    for account, name, platform in (fleet.workspace or fleet).accounts():
         if platform.capabilities.block_list:
             for key in keys:
                 await outbox.put(
-                    db, BLOCK, {"platform": name, "key": key}, now=fleet.clock.now(), dedupe_key=f"{BLOCK}:{name}:{key}"
-                )
+                    db, BLOCK, {"platform": name, "account": account, "key": key}, now=fleet.clock.now(),
+                    dedupe_key=f"{BLOCK}:{name}:{account and account + ':'}{key}",
+                )  # fmt: skip
 
 
 async def pause_until(fleet: Fleet, db: Connection, lead_id: int, until: datetime, *, fact: str) -> bool:
@@ -83,9 +85,10 @@ async def do_stops(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> int:
         owned = await ownership.get_many(db, [int(each["lead_id"]) for each in payloads])
     wanted = [each for each in owned if each.state == "stopped"]
     confirmed = 0
-    for key in dict.fromkeys((each.platform, each.campaign_ref) for each in wanted):
-        group = [each for each in wanted if (each.platform, each.campaign_ref) == key]
-        confirmed += await _stop_group(fleet, fleet.platform(key[0]), key[1], group)
+    for key in dict.fromkeys((each.platform, each.campaign_ref, each.client_id) for each in wanted):
+        group = [each for each in wanted if (each.platform, each.campaign_ref, each.client_id) == key]
+        platform = (await fleet_of(fleet, key[2])).platform(key[0])
+        confirmed += await _stop_group(fleet, platform, key[1], group)
     return confirmed
 
 
@@ -124,15 +127,18 @@ async def _ref(platform: SendingPlatform, owned: Owned) -> str | None:
 
 
 async def do_blocks(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> None:
-    for name in dict.fromkeys(str(each["platform"]) for each in payloads):
-        await fleet.platform(name).block([str(each["key"]) for each in payloads if each["platform"] == name])
+    by_account: dict[tuple[str, str], list[str]] = {}
+    for each in payloads:
+        by_account.setdefault((str(each.get("account", "")), str(each["platform"])), []).append(str(each["key"]))
+    for (account, name), keys in by_account.items():
+        await fleet.account(account, name).block(keys)
 
 
 async def do_pause(fleet: Fleet, payload: Mapping[str, Any]) -> None:
     async with fleet.db.connection() as db:
         owned = await ownership.get(db, int(payload["lead_id"]))
     if owned and owned.state == "paused" and owned.ref and owned.campaign_ref:
-        await fleet.platform(owned.platform).pause_lead(owned.campaign_ref, owned.ref)
+        await (await _platform(fleet, owned)).pause_lead(owned.campaign_ref, owned.ref)
 
 
 async def do_resume(fleet: Fleet, payload: Mapping[str, Any]) -> None:
@@ -147,7 +153,7 @@ async def do_resume(fleet: Fleet, payload: Mapping[str, Any]) -> None:
     if lead.resume_at is not None and lead.resume_at > now:
         return
     if owned.ref and owned.campaign_ref:
-        await fleet.platform(owned.platform).resume_lead(owned.campaign_ref, owned.ref)
+        await (await _platform(fleet, owned)).resume_lead(owned.campaign_ref, owned.ref)
     async with fleet.db.transaction() as db:
         if await ownership.move(db, lead_id, of=("paused",), to="active", at=now):
             await leads.set_status(db, [lead_id], "in_sequence", at=now)
@@ -162,6 +168,10 @@ async def do_unsubscribe(fleet: Fleet, payload: Mapping[str, Any]) -> None:
         owned = await ownership.get(db, int(payload["lead_id"]))
     if owned and owned.ref:
         try:
-            await fleet.platform(owned.platform).unsubscribe_lead(owned.ref)
+            await (await _platform(fleet, owned)).unsubscribe_lead(owned.ref)
         except NotFound:
             return
+
+
+async def _platform(fleet: Fleet, owned: Owned) -> SendingPlatform:
+    return (await fleet_of(fleet, owned.client_id)).platform(owned.platform)

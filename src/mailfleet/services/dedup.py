@@ -8,9 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from mailfleet.rules.address import BadAddress, company_key, normalise
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.lead_rows import person_key
-from mailfleet.store import dedup, leads
+from mailfleet.store import campaigns, dedup, leads
 from mailfleet.store.database import Connection
 from mailfleet.store.dedup import Candidate, Checks, Verdict
 
@@ -34,7 +35,8 @@ async def deduplicate_leads(fleet: Fleet, leads: Sequence[Entry]) -> tuple[list[
     """(unique, duplicates), as specified (spec 5): at a vendor, suppressed, organisation contacted, status blocked.
 
     Entries need `email`; `company`, `first_name`, `last_name` and `client_id` are used when given. Each duplicate
-    carries `rule` and `culprit` besides. The first of several in the list wins.
+    carries `rule` and `culprit` besides. The first of several in the list wins. Entries of one client are judged by
+    its policy, mixed ones by the workspace's.
     """
     candidates: list[Candidate] = []
     duplicates: dict[int, Entry] = {}
@@ -43,7 +45,9 @@ async def deduplicate_leads(fleet: Fleet, leads: Sequence[Entry]) -> tuple[list[
             candidates.append(_candidate(n, entry))
         except BadAddress as error:
             duplicates[n] = {**entry, "rule": "invalid_email", "culprit": str(error)}
+    owners = {candidate.client_id for candidate in candidates}
     async with fleet.db.connection() as db:
+        fleet = await fleet_of(fleet, owners.pop(), db) if len(owners) == 1 else fleet
         verdicts = await dedup.judge(db, candidates, checks(fleet), pepper=fleet.suppression_key)
     duplicates |= {v.n: {**leads[v.n], "rule": v.rule, "culprit": v.culprit} for v in verdicts if v.rule}
     unique = [leads[v.n] for v in verdicts if not v.rule]
@@ -57,7 +61,9 @@ async def unique_ids(fleet: Fleet, ids: Sequence[int], *, campaign_id: UUID | No
 
 
 async def separate(fleet: Fleet, db: Connection, ids: Sequence[int], *, campaign_id: UUID | None) -> list[int]:
-    """`unique_ids` in the caller's transaction."""
+    """`unique_ids` in the caller's transaction, by the policy of the campaign's client."""
+    if campaign_id is not None:
+        fleet = await fleet_of(fleet, (await campaigns.need(db, campaign_id)).client_id, db)
     verdicts = await dedup.judge_leads(db, ids, checks(fleet, campaign_id), pepper=fleet.suppression_key)
     excluded = [_exclusion(verdict) for verdict in verdicts if verdict.rule]
     if excluded:

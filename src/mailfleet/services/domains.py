@@ -17,6 +17,7 @@ from publicsuffixlist import PublicSuffixList
 from mailfleet.errors import BadFile, Conflict, MailfleetError, NotAllowed, NotFound, Unknown, VendorError
 from mailfleet.platforms.ports import Zone
 from mailfleet.services import alerts, dns_check
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.dns_check import Verdict
 from mailfleet.store import audit, domains, transitions
@@ -155,6 +156,7 @@ async def verify(fleet: Fleet, name: str) -> Verdict:
     """
     async with fleet.db.connection() as db:
         domain = await find(db, name)
+        fleet = await fleet_of(fleet, domain.client_id, db)
     await _nudge(fleet, domain)
     verdict = await dns_check.look(fleet, domain)
     async with fleet.db.transaction() as db:

@@ -12,6 +12,7 @@ import structlog
 
 from mailfleet.platforms.port import PlatformEvent
 from mailfleet.services import commands, facts, outcomes, replies
+from mailfleet.services.clients import views
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact, Understood
 from mailfleet.store import events, inbox, watermarks
@@ -123,11 +124,13 @@ async def _apply(fleet: Fleet, db: Connection, received: Sequence[Received]) -> 
 async def _consequences(fleet: Fleet, db: Connection, new: Sequence[Fact]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     stopped: list[int] = []
     suppressed: list[int] = []
+    theirs = await views(fleet, db) if new else {}
     for fact in new:
+        own = theirs.get(fact.event.client_id, fleet) if fact.event.client_id else fleet
         if fact.kind == "replied":
-            done = await replies.handle(fleet, db, fact)
+            done = await replies.handle(own, db, fact)
         elif fact.kind in outcomes.HANDLERS:
-            done = await outcomes.HANDLERS[fact.kind](fleet, db, fact)
+            done = await outcomes.HANDLERS[fact.kind](own, db, fact)
         else:
             continue
         stopped.extend(done.stopped)

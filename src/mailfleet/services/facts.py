@@ -52,7 +52,7 @@ def parse(fleet: Fleet, received: Received) -> PlatformEvent | None:
     """The row as one of our events; None when its kind is not known."""
     if received.headers.get("source") in (POLLED, "operator"):
         return msgspec.convert(received.body, PlatformEvent)
-    return fleet.platform(received.platform).parse_event(received.body)
+    return fleet.speaker(received.platform).parse_event(received.body)
 
 
 async def understand(fleet: Fleet, db: Connection, received: Sequence[Received]) -> Understood:

@@ -6,16 +6,25 @@ campaign mail; warm-up goes on (S8).
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from mailfleet.errors import MailfleetError, NotAllowed
+from mailfleet.errors import MailfleetError, NotAllowed, VendorError
 from mailfleet.services.alerts import raise_alert
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
-from mailfleet.store import audit, holds, links, transitions
+from mailfleet.store import audit, holds, outbox, transitions
 from mailfleet.store.database import Connection
 from mailfleet.store.holds import ActorKind, CampaignAt, Hold, Kind, MailboxAt, Scope
+
+START = "campaign.start"
+_STALE = timedelta(hours=1)
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +186,7 @@ async def _enforce(fleet: Fleet, hold: Hold) -> Sequence[str]:
 async def _pause_campaign(fleet: Fleet, campaign: CampaignAt) -> str:
     if campaign.ref is None:
         return ""
-    platform = fleet.platform(campaign.platform)
+    platform = (await fleet_of(fleet, campaign.client_id)).platform(campaign.platform)
     try:
         await platform.pause_campaign(campaign.ref)
         state = (await platform.campaign(campaign.ref)).state
@@ -190,7 +199,7 @@ async def _pause_campaign(fleet: Fleet, campaign: CampaignAt) -> str:
 async def _suspend(fleet: Fleet, mailbox: MailboxAt, suspended: bool) -> str:
     if mailbox.ref is None:
         return ""
-    platform = fleet.platform()
+    platform = (await fleet_of(fleet, mailbox.client_id)).platform()
     try:
         await platform.suspend_mailbox(mailbox.ref, suspended)
         seen = await platform.mailbox(mailbox.ref)
@@ -233,12 +242,17 @@ async def _resume(fleet: Fleet, scope: Scope, scope_id: str, actor_kind: ActorKi
 
 async def _resume_campaign(fleet: Fleet, campaign: CampaignAt, actor_kind: ActorKind) -> None:
     paused_by: Sequence[ActorKind] = ("machine", "person") if actor_kind == "person" else ("machine",)
+    now = fleet.clock.now()
+    order = {"campaign_id": str(campaign.id), "at": now.isoformat()}
+    key = f"{START}:{campaign.id}:{uuid.uuid4()}"
     async with fleet.db.transaction() as db:
         if await holds.over_campaign(db, campaign.id, "sending"):
             return
         if not await holds.campaign_resumed(db, campaign.id, paused_by=paused_by, at=fleet.clock.now()):
             return
-        ref = await links.ref(db, platform=campaign.platform, kind="campaign", ours=campaign.id)
+        if campaign.ref:
+            # In this transaction: a process that dies before the call leaves the command, and the worker makes it.
+            await outbox.put(db, START, order, now=fleet.clock.now(), dedupe_key=key)
         await transitions.record(
             db,
             entity="campaign",
@@ -253,8 +267,47 @@ async def _resume_campaign(fleet: Fleet, campaign: CampaignAt, actor_kind: Actor
             actor=fleet.actor,
             at=fleet.clock.now(),
         )
-    if ref:
-        await fleet.platform(campaign.platform).start_campaign(ref)
+    with contextlib.suppress(VendorError):  # the worker tries again
+        await do_start(fleet, order)
+        async with fleet.db.connection() as db:
+            await outbox.settle(db, key, now=fleet.clock.now())
+
+
+async def do_start(fleet: Fleet, payload: Mapping[str, Any]) -> None:
+    """The command that follows a release: starts the campaign at its platform, unless it was stopped again meanwhile.
+
+    What decides is our own state when the command is done: a hold of the platform's or of a person's, written since,
+    has taken the campaign out of `running`, and then nothing is started. An order that lay for too long is told
+    instead: the pause that the platform shows may be its own by now (I7).
+    """
+    if fleet.clock.now() - datetime.fromisoformat(str(payload["at"])) > _STALE:
+        await _told_stale(fleet, str(payload["campaign_id"]))
+        return
+    async with fleet.db.connection() as db:
+        campaign = await holds.campaign_at(db, UUID(str(payload["campaign_id"])))
+        if campaign is None or campaign.ref is None or await holds.over_campaign(db, campaign.id, "sending"):
+            return
+    platform = (await fleet_of(fleet, campaign.client_id)).platform(campaign.platform)
+    if (await platform.campaign(campaign.ref)).state != "running":
+        await platform.start_campaign(campaign.ref)
+
+
+async def starting(db: Connection, campaign_id: UUID) -> bool:
+    """Is it released here and not started at its platform yet? Its pause there is then nobody's new one."""
+    return await outbox.pending(db, START, {"campaign_id": str(campaign_id)})
+
+
+async def _told_stale(fleet: Fleet, campaign_id: str) -> None:
+    async with fleet.db.transaction() as db:
+        await raise_alert(
+            fleet,
+            db,
+            fact_key=f"start-stale:{campaign_id}:{fleet.clock.now().isoformat()}",
+            kind="start_stale",
+            severity="urgent",
+            title=f"Campaign {campaign_id} was released and may not be running",
+            body="The order to start it was not carried out in time. Look at the platform, then start it there.",
+        )
 
 
 async def _audit(fleet: Fleet, db: Connection, action: str, hold: Hold, actor: str, reason: str) -> None:

@@ -67,6 +67,7 @@ async def import_leads(
         mapped = lead_rows.map_columns(table.columns, columns)
         async with fleet.db.transaction() as db:
             owner = await the_client(db, client)
+            fleet = fleet.of(owner)
             begun = await imports.begin(
                 db,
                 client_id=owner.id,

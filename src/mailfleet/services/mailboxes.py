@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from mailfleet.errors import NotAllowed, OverLimit, Unknown, VendorError
 from mailfleet.platforms.port import MailboxSeen, WarmupSettings
@@ -20,6 +21,7 @@ from mailfleet.rules import graduation, lifecycle
 from mailfleet.rules.heat import Heat
 from mailfleet.rules.lifecycle import Decision, Facts
 from mailfleet.services import alerts, budgets, holds, readings
+from mailfleet.services.clients import fleet_of, views
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import local_day
 from mailfleet.services.readings import Taken
@@ -27,6 +29,7 @@ from mailfleet.store import links, mailboxes, transitions
 from mailfleet.store.database import Connection
 from mailfleet.store.mailboxes import Mailbox
 
+log = structlog.get_logger(__name__)
 _TOLD: Mapping[str, tuple[alerts.Severity, str]] = {
     "criteria_met": ("info", "is in PRODUCTION"),
     "heat_dropped": ("urgent", "lost its reputation and warms up again"),
@@ -49,13 +52,13 @@ async def find(db: Connection, key: str | UUID) -> Mailbox:
 
 
 async def survey(fleet: Fleet) -> tuple[Sequence[Mailbox], Mapping[UUID, MailboxSeen]]:
-    """Our mailboxes that are not retired, and how the platform shows each; one pass over its list.
+    """Our mailboxes that are not retired, and how the platform shows each; one pass over the list of each account.
 
     A mailbox that cannot be logged in to starts the clock of S12a; one that the platform does not list has no entry.
     """
-    seen = {each.ref: each async for each in fleet.platform().mailboxes()}
+    seen = {each.ref: each for each in await _listed(fleet)}
     async with fleet.db.transaction() as db:
-        refs = await links.refs(db, platform=fleet.platform().name, kind="mailbox")
+        refs = await links.refs(db, platform=fleet.default_platform, kind="mailbox")
         shown = {UUID(ours): seen[ref] for ours, ref in refs.items() if ref in seen}
         for id, each in shown.items():
             await mailboxes.set_health(db, id, connected=each.connected, at=fleet.clock.now())
@@ -64,17 +67,35 @@ async def survey(fleet: Fleet) -> tuple[Sequence[Mailbox], Mapping[UUID, Mailbox
     return ours, shown
 
 
+async def _listed(fleet: Fleet) -> list[MailboxSeen]:
+    """Of every account. One that does not answer hides its own mailboxes alone; when none answers, that is raised."""
+    accounts = [each for _, name, each in fleet.accounts() if name == fleet.default_platform] or [fleet.platform()]
+    found: list[MailboxSeen] = []
+    errors: list[VendorError] = []
+    for account in accounts:
+        try:
+            found += [each async for each in account.mailboxes()]
+        except VendorError as error:
+            errors.append(error)
+            log.warning("an account's mailboxes are not listed", error=f"{error.code} {error}")
+    if errors and len(errors) == len(accounts):
+        raise errors[-1]
+    return found
+
+
 async def read(fleet: Fleet, id: UUID, seen: MailboxSeen | None = None) -> Taken:
     """A fresh reading of one mailbox, stored. Raises Unknown or a VendorError; nothing is stored then."""
     async with fleet.db.connection() as db:
         mailbox = await find(db, id)
-        ref = await links.need(db, platform=fleet.platform().name, kind="mailbox", ours=id)
+        fleet = await fleet_of(fleet, mailbox.client_id, db)
+        ref = await links.need(db, platform=fleet.default_platform, kind="mailbox", ours=id)
     return await readings.take(fleet, mailbox, ref, seen or await fleet.platform().mailbox(ref))
 
 
 async def checklist(fleet: Fleet, db: Connection, taken: Taken) -> graduation.Checklist:
     """Every graduation criterion with its value and its n (S6, S7)."""
     mailbox, now = taken.mailbox, fleet.clock.now()
+    fleet = await fleet_of(fleet, mailbox.client_id, db)
     since = mailbox.warming_since or mailbox.created_at
     here = await mailboxes.counts(db, mailbox.id, since=since, until=now)
     life = await mailboxes.counts(db, mailbox.id, since=mailbox.created_at, until=now)
@@ -96,6 +117,7 @@ async def checklist(fleet: Fleet, db: Connection, taken: Taken) -> graduation.Ch
 async def decide(fleet: Fleet, taken: Taken, *, graduate: bool) -> Decision | None:
     """What this reading decides; the graduation checklist counts only when asked for."""
     async with fleet.db.connection() as db:
+        fleet = await fleet_of(fleet, taken.mailbox.client_id, db)
         facts = await _facts(db, taken)
         checked = await checklist(fleet, db, taken) if graduate and taken.mailbox.state == "WARMING" else None
     return lifecycle.decide(facts, _reading(fleet, taken, checked), fleet.policy)
@@ -103,6 +125,7 @@ async def decide(fleet: Fleet, taken: Taken, *, graduate: bool) -> Decision | No
 
 async def carry_out(fleet: Fleet, mailbox: Mailbox, decision: Decision) -> Mailbox | None:
     """Makes the transition and what it means at the platform; None when somebody else changed the mailbox meanwhile."""
+    fleet = await fleet_of(fleet, mailbox.client_id)
     async with fleet.db.transaction() as db:
         moved = await shift(fleet, db, mailbox, decision)
     if moved:
@@ -164,7 +187,9 @@ async def graduate(fleet: Fleet, ids: Sequence[UUID]) -> tuple[int, Mapping[str,
 async def stored(fleet: Fleet, id: UUID) -> Taken:
     """What is known without asking the platform; heat that is too old is THIN (S5)."""
     async with fleet.db.connection() as db:
-        known = await readings.known(fleet, db, await find(db, id))
+        mailbox = await find(db, id)
+        fleet = await fleet_of(fleet, mailbox.client_id, db)
+        known = await readings.known(fleet, db, mailbox)
     stale = timedelta(hours=fleet.policy.lifecycle.stale_hours)
     fresh = [each for each in known.days if each.heat is not None and fleet.clock.now() - each.taken_at <= stale]
     if known.heat.state == "OK" and not fresh:
@@ -175,6 +200,7 @@ async def stored(fleet: Fleet, id: UUID) -> Taken:
 async def settle(fleet: Fleet, id: UUID, seen: MailboxSeen | None) -> Decision | None:
     """The rest of a round for one mailbox: its transition, its notices, today's limits, and drift mended."""
     taken = await stored(fleet, id)
+    fleet = await fleet_of(fleet, taken.mailbox.client_id)
     decision = await decide(fleet, taken, graduate=False)
     if decision and await carry_out(fleet, taken.mailbox, decision):
         taken = await stored(fleet, id)
@@ -217,7 +243,8 @@ async def start_warmup(fleet: Fleet, id: UUID, settings: Mapping[str, Any]) -> b
     """
     async with fleet.db.connection() as db:
         mailbox = await find(db, id)
-        ref = await links.need(db, platform=fleet.platform().name, kind="mailbox", ours=mailbox.id)
+        fleet = await fleet_of(fleet, mailbox.client_id, db)
+        ref = await links.need(db, platform=fleet.default_platform, kind="mailbox", ours=mailbox.id)
     if mailbox.state != "NEW":
         return False
     await fleet.platform().set_warmup(ref, WarmupSettings(enabled=True, **settings))
@@ -237,6 +264,7 @@ async def operate(fleet: Fleet, id: UUID, event: lifecycle.Event, reason: str) -
         raise NotAllowed("A reason is needed.", hint="Say in a few words why; it is kept with the transition.")
     async with fleet.db.connection() as db:
         mailbox = await find(db, id)
+        fleet = await fleet_of(fleet, mailbox.client_id, db)
     decision = Decision(
         event=event,
         from_state=mailbox.state,
@@ -278,14 +306,14 @@ async def _consequences(fleet: Fleet, mailbox: Mailbox, decision: Decision) -> N
 
 async def _cool(fleet: Fleet, mailbox: Mailbox) -> None:
     async with fleet.db.connection() as db:
-        ref = await links.ref(db, platform=fleet.platform().name, kind="mailbox", ours=mailbox.id)
+        ref = await links.ref(db, platform=fleet.default_platform, kind="mailbox", ours=mailbox.id)
     if ref:
         await fleet.platform().set_warmup(ref, WarmupSettings(enabled=False, per_day=0, rampup=0))
 
 
 async def _limits(fleet: Fleet, taken: Taken, seen: MailboxSeen | None) -> None:
     async with fleet.db.connection() as db:
-        ref = await links.ref(db, platform=fleet.platform().name, kind="mailbox", ours=taken.mailbox.id)
+        ref = await links.ref(db, platform=fleet.default_platform, kind="mailbox", ours=taken.mailbox.id)
     if ref is None:
         return
     try:
@@ -320,6 +348,8 @@ async def _notices(fleet: Fleet, taken: Taken) -> None:
 
 async def _told_disconnected(fleet: Fleet, ours: Sequence[Mailbox]) -> None:
     """Told once per outage; the platform is asked to log in again, and what uses the mailbox is held (S12a)."""
+    async with fleet.db.connection() as db:
+        by_client = await views(fleet, db)
     for mailbox in ours:
         if mailbox.disabled_since is None:
             continue
@@ -334,4 +364,4 @@ async def _told_disconnected(fleet: Fleet, ours: Sequence[Mailbox]) -> None:
         if new:
             # The platform limits how often; a refusal changes nothing, the clock of S12a runs on.
             with contextlib.suppress(VendorError):
-                await fleet.platform().reconnect_mailboxes()
+                await by_client[mailbox.client_id].platform().reconnect_mailboxes()

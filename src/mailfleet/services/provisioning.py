@@ -81,6 +81,7 @@ async def connect(fleet: Fleet, address: str, config: Mapping[str, Any]) -> Conn
     """
     async with fleet.db.connection() as db:
         mailbox = await mailboxes.find(db, address)
+        fleet = await clients.fleet_of(fleet, mailbox.client_id, db)
     try:
         hosted = await fleet.mailbox_hosts[mailbox.host].mailbox(address, mailbox.display_name)
         ref = await _at_platform(fleet, mailbox, hosted, config)
@@ -90,7 +91,7 @@ async def connect(fleet: Fleet, address: str, config: Mapping[str, Any]) -> Conn
     await _event(fleet, mailbox, api_ok=True)
     async with fleet.db.transaction() as db:
         await links.put(
-            db, platform=fleet.platform().name, kind="mailbox", ours=mailbox.id, ref=ref, at=fleet.clock.now()
+            db, platform=fleet.default_platform, kind="mailbox", ours=mailbox.id, ref=ref, at=fleet.clock.now()
         )
     key = await dkim(fleet, mailbox)
     return Connected(mailbox_id=str(mailbox.id), address=address, dkim_selector=key.selector, dkim_key=key.record)
@@ -132,11 +133,19 @@ def warmup_config(fleet: Fleet) -> Mapping[str, int]:
     return {"per_day": first.per_day, "rampup": first.rampup}
 
 
+async def warmup_config_of(fleet: Fleet, name: str) -> Mapping[str, int]:
+    """`warmup_config` by the policy of the domain's client."""
+    async with fleet.db.connection() as db:
+        domain = await domains.find(db, name)
+        return warmup_config(await clients.fleet_of(fleet, domain.client_id, db))
+
+
 async def warm_up(fleet: Fleet, mailbox_id: UUID, config: Mapping[str, Any]) -> bool:
     """Begins the warm-up and says when the mailbox should be ready; False when it had begun already."""
     began = await mailboxes.start_warmup(fleet, mailbox_id, config)
     async with fleet.db.transaction() as db:
         mailbox = await mailboxes.find(db, mailbox_id)
+        fleet = await clients.fleet_of(fleet, mailbox.client_id, db)
         if mailbox.warming_since and mailbox.estimated_ready_date is None:
             ready = warmup.estimated_ready(
                 fleet.policy.send_limits,
@@ -152,9 +161,10 @@ async def warm_up(fleet: Fleet, mailbox_id: UUID, config: Mapping[str, Any]) -> 
 async def warm_up_domain(fleet: Fleet, domain: Domain) -> Sequence[str]:
     """Begins the warm-up of every connected mailbox of a verified domain; what went wrong, in words."""
     async with fleet.db.connection() as db:
+        fleet = await clients.fleet_of(fleet, domain.client_id, db)
         waiting = await mailbox_rows.every(db, states=("NEW",), domain_id=domain.id)
         refs = await links.refs(
-            db, platform=fleet.platform().name, kind="mailbox", ours=[mailbox.id for mailbox in waiting]
+            db, platform=fleet.default_platform, kind="mailbox", ours=[mailbox.id for mailbox in waiting]
         )
     problems: list[str] = []
     for mailbox in waiting:

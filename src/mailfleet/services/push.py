@@ -15,6 +15,7 @@ from mailfleet.platforms.port import AddedLeads, NewLead, SendingPlatform
 from mailfleet.rules import campaigns as campaign_rules
 from mailfleet.rules.campaigns import CampaignConfig
 from mailfleet.services import alerts, commands, dedup, suppression
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns, contacts, holds, leads, links, ownership, watermarks
 from mailfleet.store.campaigns import Campaign
@@ -63,7 +64,7 @@ async def push(fleet: Fleet, campaign_id: UUID, ids: Sequence[int]) -> Pushed:
 
     Raises NotAllowed with every reason when the campaign takes no leads now; Ambiguous never: it is kept for reading.
     """
-    campaign, ref = await _open_campaign(fleet, campaign_id)
+    fleet, campaign, ref = await _open_campaign(fleet, campaign_id)
     done = await settle_unsettled(fleet, campaign, ref)
     size = fleet.platform(campaign.platform).capabilities.max_leads_per_call
     for start in range(0, len(ids), size):
@@ -88,7 +89,7 @@ async def settle_unsettled(fleet: Fleet, campaign: Campaign, ref: str) -> Pushed
     return done
 
 
-async def _open_campaign(fleet: Fleet, campaign_id: UUID) -> tuple[Campaign, str]:
+async def _open_campaign(fleet: Fleet, campaign_id: UUID) -> tuple[Fleet, Campaign, str]:
     async with fleet.db.connection() as db:
         campaign = await campaigns.need(db, campaign_id)
         reasons = [
@@ -97,11 +98,12 @@ async def _open_campaign(fleet: Fleet, campaign_id: UUID) -> tuple[Campaign, str
             for hold in await holds.over_campaign(db, campaign_id, kind)
         ]
         ref = await links.need(db, platform=campaign.platform, kind="campaign", ours=campaign_id)
+        fleet = await fleet_of(fleet, campaign.client_id, db)
     if campaign.state in ("completed", "archived"):
         reasons.append(f"the campaign is {campaign.state}")
     if reasons:
         raise NotAllowed(f"{campaign.name} takes no new leads now.", reasons=tuple(reasons))
-    return campaign, ref
+    return fleet, campaign, ref
 
 
 async def _push_batch(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[int]) -> Pushed:
@@ -344,7 +346,7 @@ async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
     async with fleet.db.single_flight(f"push:{campaign.id}") as mine:
         if not mine:
             raise Busy(f"Another run is pushing leads to {campaign.name}.", hint="Wait for it to end.")
-        opened, ref = await _open_campaign(fleet, campaign.id)
+        fleet, opened, ref = await _open_campaign(fleet, campaign.id)
         settled = await settle_unsettled(fleet, opened, ref)
         return settled + await push(fleet, campaign.id, await ready(fleet, campaign))
 
@@ -352,5 +354,6 @@ async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
 async def settle_open(fleet: Fleet, campaign: Campaign) -> Pushed:
     """`settle_unsettled` for a campaign that may not be at its platform yet."""
     async with fleet.db.connection() as db:
+        fleet = await fleet_of(fleet, campaign.client_id, db)
         ref = await links.ref(db, platform=campaign.platform, kind="campaign", ours=campaign.id)
     return await settle_unsettled(fleet, campaign, ref) if ref else Pushed()

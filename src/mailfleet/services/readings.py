@@ -55,7 +55,7 @@ async def _keep(
     day = local_day(now, mailbox.timezone)
     start, end = day_span(day, mailbox.timezone)
     counts = await mailboxes.counts(db, mailbox.id, since=start, until=end)
-    platform = fleet.platform().name
+    platform = fleet.default_platform
     await mailboxes.put_reading(
         db,
         Reading(
@@ -108,7 +108,7 @@ def _taken(fleet: Fleet, mailbox: Mailbox, found: Heat, days: Sequence[Reading])
 
 
 async def _days(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Sequence[Reading]:
-    return await mailboxes.readings(db, mailbox.id, since=_since(mailbox), platform=fleet.platform().name)
+    return await mailboxes.readings(db, mailbox.id, since=_since(mailbox), platform=fleet.default_platform)
 
 
 def _since(mailbox: Mailbox) -> date:

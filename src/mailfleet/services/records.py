@@ -14,6 +14,7 @@ from mailfleet.rules.dns import dmarc as dmarc_rules
 from mailfleet.rules.dns import spf as spf_rules
 from mailfleet.rules.dns.plan import Change, HostFacts, Plan, Record, plan
 from mailfleet.services import domains
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.store import audit
 from mailfleet.store import domains as domain_rows
@@ -39,6 +40,7 @@ async def wanted(fleet: Fleet, name: str) -> Asked:
     """From the domain's mailbox host and the keys it issued; only the host knows them (V2, D1)."""
     async with fleet.db.connection() as db:
         domain = await domains.find(db, name)
+        fleet = await fleet_of(fleet, domain.client_id, db)
         keys = await domain_rows.keys(db, domain.id)
     host = fleet.mailbox_hosts[domain.mailbox_host]
     return Asked(
@@ -59,6 +61,7 @@ async def write(
     """
     async with fleet.db.connection() as db:
         domain = await domains.by_zone(db, zone_id)
+        fleet = await fleet_of(fleet, domain.client_id, db)
     host = fleet.dns_hosts[domain.dns_host]
     made = await _plan(fleet, domain, await host.records(zone_id), spf=spf, dkim=dkim, dmarc=dmarc)
     if made.changes:
@@ -85,7 +88,7 @@ async def _plan(
 ) -> Plan:
     host = fleet.mailbox_hosts[domain.mailbox_host]
     selector, key = next(((s, k) for s, k in dkim.items() if k), ("", None))
-    target = fleet.platform().capabilities.tracking_cname
+    target = fleet.speaker(fleet.default_platform).capabilities.tracking_cname
     policy = dmarc_rules.parse(dmarc)
     answers = await _spf_tree(fleet, spf)
     return plan(

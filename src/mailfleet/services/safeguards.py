@@ -12,7 +12,7 @@ from uuid import UUID
 
 from mailfleet.rules import autopause, bounce_bands, complaints
 from mailfleet.rules.autopause import Health, Verdict
-from mailfleet.services import alerts, holds, mailboxes, vendor_health
+from mailfleet.services import alerts, clients, holds, mailboxes, vendor_health
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import local_day
 from mailfleet.store import holds as hold_rows
@@ -30,9 +30,9 @@ async def check_auto_pause_conditions(fleet: Fleet, mailbox_id: str | UUID) -> V
     Looks only; `enforce` acts on it.
     """
     async with fleet.db.connection() as db:
-        return autopause.conditions(
-            await health(fleet, db, await mailboxes.find(db, mailbox_id)), fleet.policy.auto_pause
-        )
+        mailbox = await mailboxes.find(db, mailbox_id)
+        fleet = await clients.fleet_of(fleet, mailbox.client_id, db)
+        return autopause.conditions(await health(fleet, db, mailbox), fleet.policy.auto_pause)
 
 
 async def health(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Health:
@@ -41,7 +41,9 @@ async def health(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Health:
     day = await _counts(fleet, db, mailbox.id, timedelta(hours=rule.bounce_window_hours))
     week = await _counts(fleet, db, mailbox.id, timedelta(days=rule.spam_window_days))
     stale = now - timedelta(hours=fleet.policy.lifecycle.stale_hours)
-    read = await rows.readings(db, mailbox.id, since=local_day(stale, mailbox.timezone), platform=fleet.platform().name)
+    read = await rows.readings(
+        db, mailbox.id, since=local_day(stale, mailbox.timezone), platform=fleet.default_platform
+    )
     fresh = [each for each in read if each.taken_at >= stale]
     return Health(
         sent_24h=day.sent,
@@ -56,6 +58,7 @@ async def health(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Health:
 
 async def enforce(fleet: Fleet, mailbox: Mailbox) -> Verdict:
     """Pauses a sending mailbox for which a trigger holds, once, and tells why and what to do."""
+    fleet = await clients.fleet_of(fleet, mailbox.client_id)
     verdict = await check_auto_pause_conditions(fleet, mailbox.id)
     if mailbox.state != "PRODUCTION":
         return verdict
@@ -89,6 +92,7 @@ async def _let_go(fleet: Fleet, mailbox: Mailbox) -> None:
 
 async def apply_bands(fleet: Fleet, mailbox: Mailbox) -> bounce_bands.Reading:
     """The mailbox's bounce band over seven days and what it asks for; the limit follows it down and up again (S1)."""
+    fleet = await clients.fleet_of(fleet, mailbox.client_id)
     async with fleet.db.connection() as db:
         counts = await _counts(fleet, db, mailbox.id, BAND_WINDOW)
     reading = bounce_bands.read(fleet.policy, counts.sent, counts.bounced)
@@ -138,14 +142,16 @@ async def watch(fleet: Fleet) -> dict[str, Any]:
 
     Ends by trying again what no read has confirmed and by sending the notices that are due.
     """
+    await clients.check_policies(fleet)
     async with fleet.db.connection() as db:
         sending = await rows.every(db, states=("PRODUCTION",))
+        theirs = await clients.views(fleet, db)
     paused: list[str] = []
     throttled: list[str] = []
     for mailbox in sending:
-        if (await enforce(fleet, mailbox))["should_pause"]:
+        if (await enforce(theirs[mailbox.client_id], mailbox))["should_pause"]:
             paused.append(mailbox.address)
-        if (await apply_bands(fleet, mailbox)).factor < 1:
+        if (await apply_bands(theirs[mailbox.client_id], mailbox)).factor < 1:
             throttled.append(mailbox.address)
     by_client: dict[UUID, list[UUID]] = {}
     for mailbox in sending:
@@ -153,7 +159,7 @@ async def watch(fleet: Fleet) -> dict[str, Any]:
     found = {
         str(client): action
         for client, ids in by_client.items()
-        if (action := await check_complaints(fleet, "client", str(client), ids)) != "none"
+        if (action := await check_complaints(theirs[client], "client", str(client), ids)) != "none"
     }
     return {
         "checked": len(sending),

@@ -11,6 +11,7 @@ import msgspec
 from mailfleet.errors import MailfleetError
 from mailfleet.rules import warmup
 from mailfleet.services import alerts, domains, provisioning, records
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import local_day
 from mailfleet.store import mailboxes
@@ -29,6 +30,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 async def status(fleet: Fleet, name: str) -> Status:
     async with fleet.db.connection() as db:
         domain = await domains.find(db, name)
+        fleet = await fleet_of(fleet, domain.client_id, db)
         theirs = await mailboxes.every(db, domain_id=domain.id)
     known = [mailbox.estimated_ready_date for mailbox in theirs if mailbox.estimated_ready_date]
     return Status(
@@ -83,6 +85,7 @@ async def finish(fleet: Fleet, waiting: Sequence[Domain]) -> dict[str, Any]:
 
 async def _finish(fleet: Fleet, domain: Domain, errors: list[str]) -> list[str]:
     """What is still missing; warm-up is begun when nothing is."""
+    fleet = await fleet_of(fleet, domain.client_id)
     if domain.state == "awaiting_key" and not await _key_came(fleet, domain):
         return ["the mailbox host has not issued the DKIM key yet"]
     verdict = await domains.verify(fleet, domain.name)
@@ -108,5 +111,5 @@ def _from_today(fleet: Fleet, timezone: str) -> date | None:
         fleet.policy.send_limits,
         fleet.policy.graduation,
         local_day(fleet.clock.now(), timezone),
-        per_day=fleet.platform().capabilities.warmup_per_day,
+        per_day=fleet.speaker(fleet.default_platform).capabilities.warmup_per_day,
     )

@@ -10,7 +10,8 @@ import msgspec
 
 from mailfleet.errors import VendorError
 from mailfleet.platforms.port import CampaignSeen, CampaignStats, PlatformEvent, SendingPlatform, SentMessage
-from mailfleet.services import alerts, events
+from mailfleet.services import alerts, events, holds
+from mailfleet.services.clients import views
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns, inbox, leads, links, ownership, watermarks
 from mailfleet.store import events as store
@@ -37,32 +38,42 @@ async def poll(fleet: Fleet, *, campaign_id: UUID | None = None, since: datetime
     """
     async with fleet.db.connection() as db:
         wanted = await campaigns.every(db, states=("running", "paused"))
+        theirs = await views(fleet, db)
     wanted = [each for each in wanted if campaign_id in (None, each.id)]
     found: list[UUID] = []
     problems: list[str] = []
-    for name in dict.fromkeys(each.platform for each in wanted):
-        mine = [each for each in wanted if each.platform == name]
-        got, bad = await _poll_platform(fleet, name, mine, since)
+    for platform, mine in _by_account(theirs, wanted):
+        got, bad = await _poll_platform(theirs, platform, mine, since)
         found, problems = [*found, *got], [*problems, *bad]
     return Polled(found=tuple(found), campaigns=len(wanted), problems=tuple(problems))
 
 
+def _by_account(
+    theirs: Mapping[UUID, Fleet], wanted: Sequence[Campaign]
+) -> Sequence[tuple[SendingPlatform, Sequence[Campaign]]]:
+    """Campaigns of one account together, so that its list is read once."""
+    found: dict[int, tuple[SendingPlatform, list[Campaign]]] = {}
+    for each in wanted:
+        account = theirs[each.client_id].platform(each.platform)
+        found.setdefault(id(account), (account, []))[1].append(each)
+    return list(found.values())
+
+
 async def _poll_platform(
-    fleet: Fleet, name: str, wanted: Sequence[Campaign], since: datetime | None
+    theirs: Mapping[UUID, Fleet], platform: SendingPlatform, wanted: Sequence[Campaign], since: datetime | None
 ) -> tuple[list[UUID], list[str]]:
-    platform = fleet.platform(name)
-    due = [each for each in wanted if await _due(fleet, each)]
+    due = [each for each in wanted if await _due(theirs[each.client_id], each)]
     if not due:
         return [], []
     try:
         seen = {each.ref: each for each in await platform.campaigns()}
     except VendorError as error:
-        return [], [f"{name}: {error}"]
+        return [], [f"{platform.name}: {error}"]
     found: list[UUID] = []
     problems: list[str] = []
     for campaign in due:
         try:
-            found += await _poll_campaign(fleet, platform, campaign, seen, since)
+            found += await _poll_campaign(theirs[campaign.client_id], platform, campaign, seen, since)
         except VendorError as error:
             problems.append(f"{campaign.name}: {error}")
     return found, problems
@@ -91,9 +102,10 @@ async def _poll_campaign(
         last = await watermarks.get(db, _mark(campaign)) or campaign.started_at or campaign.created_at
         ours = await store.campaign_sums(db, campaign.id)
         stopped = await ownership.stopped_count(db, campaign.id)
+        starting = await holds.starting(db, campaign.id)
     begin = min(last - GRACE, since) if since else last - GRACE
     told: list[PlatformEvent] = []
-    if current := seen.get(ref):
+    if (current := seen.get(ref)) and not starting:
         told += _status(campaign, current, now)
     theirs = await platform.stats(ref)
     if _more(theirs, ours, stopped):

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from mailfleet.errors import CircuitOpen, Conflict, Invalid, MailfleetError, NotFound, RateLimited, Unavailable
-from mailfleet.services import alerts, commands, events
+from mailfleet.services import alerts, commands, events, holds
 from mailfleet.services.context import Fleet
 from mailfleet.store import leads, outbox
 from mailfleet.store.outbox import Command
@@ -142,5 +142,6 @@ _EACH: dict[str, Callable[[Fleet, Payload], Awaitable[None]]] = {
     commands.PAUSE: commands.do_pause,
     commands.RESUME: commands.do_resume,
     commands.UNSUBSCRIBE: commands.do_unsubscribe,
+    holds.START: holds.do_start,
     alerts.DELIVER: _deliver,
 }

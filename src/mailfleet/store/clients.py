@@ -82,6 +82,19 @@ async def put(
     return found
 
 
+async def set_policy(db: Connection, id: UUID, policy: Mapping[str, object]) -> Client:
+    """Replaces the overrides, as they are given."""
+    found = await row(
+        db,
+        Client,
+        """update mailfleet.clients set policy = %s where id = %s
+           returning id, slug, name, timezone, country, identity, policy""",
+        [Json(dict(policy)), id],
+    )
+    assert found is not None
+    return found
+
+
 async def find(db: Connection, key: str) -> Client | None:
     """By slug, or by id as text."""
     return await row(

@@ -39,12 +39,14 @@ class CampaignAt(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign that sends, and what its platform calls it; `ref` None: it is not there yet."""
 
     id: UUID
+    client_id: UUID
     platform: str
     ref: str | None
 
 
 class MailboxAt(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
+    client_id: UUID
     address: str
     ref: str | None
 
@@ -139,6 +141,20 @@ async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind) -> Sequen
     )
 
 
+async def campaign_at(db: Connection, campaign_id: UUID) -> CampaignAt | None:
+    """A campaign that is meant to be sending; None when it is in any other state."""
+    return await row(
+        db,
+        CampaignAt,
+        """select c.id, c.client_id, c.platform, l.ref
+           from mailfleet.campaigns c
+           left join mailfleet.platform_links l
+                on l.platform = c.platform and l.kind = 'campaign' and l.ours = c.id::text
+           where c.id = %s and c.state = 'running'""",
+        [campaign_id],
+    )
+
+
 async def confirm(db: Connection, id: UUID, at: datetime) -> None:
     await execute(db, "update mailfleet.holds set confirmed_at = coalesce(confirmed_at, %s) where id = %s", [at, id])
 
@@ -158,7 +174,7 @@ async def campaigns_under(db: Connection, scope: Scope, scope_id: str) -> Sequen
     return await rows(
         db,
         CampaignAt,
-        """select distinct c.id, c.platform, l.ref
+        """select distinct c.id, c.client_id, c.platform, l.ref
            from mailfleet.campaigns c
            left join mailfleet.platform_links l
                 on l.platform = c.platform and l.kind = 'campaign' and l.ours = c.id::text
@@ -176,7 +192,7 @@ async def mailboxes_under(db: Connection, scope: Scope, scope_id: str, platform:
     return await rows(
         db,
         MailboxAt,
-        """select m.id, m.address, l.ref from mailfleet.mailboxes m
+        """select m.id, m.client_id, m.address, l.ref from mailfleet.mailboxes m
            left join mailfleet.platform_links l
                 on l.platform = %(platform)s and l.kind = 'mailbox' and l.ours = m.id::text
            where (%(scope)s = 'domain' and m.domain_id::text = %(id)s)

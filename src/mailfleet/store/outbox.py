@@ -51,6 +51,27 @@ async def put(
     return new is not None
 
 
+async def settle(db: Connection, dedupe_key: str, *, now: datetime) -> None:
+    """The command under this key needs nobody any more: what it asked for has been done."""
+    await execute(
+        db,
+        "update mailfleet.outbox set state = 'done', done_at = %s where dedupe_key = %s and state = 'pending'",
+        [now, dedupe_key],
+    )
+
+
+async def pending(db: Connection, topic: str, payload: Mapping[str, object]) -> bool:
+    """Does a command of this topic wait whose payload holds all of this?"""
+    return bool(
+        await value(
+            db,
+            """select exists (select from mailfleet.outbox
+                              where state = 'pending' and topic = %s and payload @> %s::jsonb)""",
+            [topic, Json(dict(payload))],
+        )
+    )
+
+
 async def known(db: Connection, dedupe_keys: Sequence[str]) -> list[str]:
     """Those of these keys under which a command was ever queued."""
     found = await tuples(db, "select dedupe_key from mailfleet.outbox where dedupe_key = any(%s)", [list(dedupe_keys)])
