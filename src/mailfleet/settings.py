@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -236,6 +237,19 @@ def missing(name: str) -> MissingSetting:
         hint=f"Set {name.upper()} in the environment, in .env, or in the profile file.",
         setting=name,
     )
+
+
+def usable(folder: Path) -> Path:
+    """The folder, made if it is not there. Raises ConfigError when nothing can be kept in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise ConfigError(
+            f"The data folder {folder} cannot be written: {error.strerror or error}.",
+            hint="Give this account the right to write there, or set MAILFLEET_HOME to another folder.",
+        ) from error
 
 
 def key_slug(slug: str) -> str:

@@ -27,7 +27,7 @@ from mailfleet.platforms.smartlead import SmartleadPlatform
 from mailfleet.policy.load import load
 from mailfleet.services import credentials
 from mailfleet.services.context import Fleet
-from mailfleet.settings import Settings, missing
+from mailfleet.settings import Settings, missing, usable
 from mailfleet.store.budget import PostgresBudget
 from mailfleet.store.calls import PostgresCalls
 from mailfleet.store.circuits import PostgresCircuit
@@ -295,7 +295,7 @@ def _kept(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(TO
     """The text in the file, made at first use, readable by this account alone; racing processes agree on one."""
     with contextlib.suppress(FileNotFoundError):
         return path.read_text().strip()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    usable(path.parent)
     new = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as out:

@@ -122,16 +122,10 @@ def _only_one(home: Path) -> Generator[None]:
     """Two at once would run every schedule twice. Raises Busy."""
     import fcntl
 
-    from mailfleet.errors import Busy, ConfigError
+    from mailfleet.errors import Busy
+    from mailfleet.settings import usable
 
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = (home / "up.lock").open("a")
-    except OSError as error:
-        raise ConfigError(
-            f"The data folder {home} cannot be written: {error.strerror}.", hint="Set MAILFLEET_HOME to another one."
-        ) from error
-    with lock:
+    with (usable(home) / "up.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -28,7 +28,7 @@ from mailfleet.errors import Busy
 from mailfleet.flows.server import client_environment, prefect_server
 from mailfleet.process import Child, free_port
 from mailfleet.services.context import Fleet
-from mailfleet.settings import Settings, environment_of
+from mailfleet.settings import Settings, environment_of, usable
 from mailfleet.store.embedded import LocalPostgres
 from mailfleet.store.migrate import migrate
 from mailfleet.wiring import open_fleet
@@ -212,8 +212,7 @@ def _recording_at(prefect_api: str) -> Generator[None]:
 
 @contextlib.contextmanager
 def _alone(home: Path) -> Generator[None]:
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "demo.lock").open("a") as lock:
+    with (usable(home) / "demo.lock").open("a") as lock:
         end = time.monotonic() + 5  # a run that was just killed takes a moment to be gone
         while True:
             try:

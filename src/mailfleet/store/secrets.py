@@ -71,8 +71,13 @@ def load_kek(text: str | None, file: Path) -> Kek:
         if file.stat().st_mode & 0o077 and os.name == "posix":
             raise ConfigError(f"Others may read the key file {file}.", hint=f"`chmod 600 {file}`.")
         return read_kek(file.read_text())
+    except UnicodeDecodeError:
+        raise ConfigError(f"The key file {file} holds no base64.", hint=_HINT) from None
     except OSError as error:
-        raise ConfigError(f"The key file {file} cannot be used: {error.strerror}.", hint=_HINT) from error
+        raise ConfigError(
+            f"The key file {file} cannot be used: {error.strerror}.",
+            hint="Give this account the right to it, name another with MAILFLEET_KEK_FILE, or set MAILFLEET_KEK.",
+        ) from error
 
 
 def _make(file: Path) -> None:
