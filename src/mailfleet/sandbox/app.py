@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from mailfleet.sandbox.world import World
 
 _VENDORS = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "status")
 _ABORT = "sandbox.abort"
+_JUMP = 10.0
+"""Seconds of real time a call waits for the clock to stand; who calls before answering a webhook waits for itself."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -67,6 +70,8 @@ class Front:
         if vendor not in _VENDORS:
             await self.inner(scope, receive, send)
             return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.world.still.wait(), _JUMP)
         begun, status = time.perf_counter(), ["none"]
 
         async def noted(message: Message) -> None:

@@ -10,6 +10,7 @@ What each face owns:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import heapq
 import itertools
@@ -80,6 +81,9 @@ class World:
         self.before: list[Hook] = []
         self._due: list[tuple[datetime, int, Action]] = []
         self._numbers = itertools.count()
+        # Set while the clock stands: within a jump there is no moment at which a caller could have called.
+        self.still = asyncio.Event()
+        self.still.set()
 
     def rng(self, name: str) -> random.Random:
         """A generator that belongs to this name in this world, the same whenever it is asked for."""
