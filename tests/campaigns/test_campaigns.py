@@ -14,7 +14,7 @@ from mailfleet.errors import Ambiguous, BadFile, NotAllowed
 from mailfleet.flows.campaign import smartlead_campaign_flow
 from mailfleet.flows.lead_sync import smartlead_lead_sync_flow
 from mailfleet.flows.shell import plain, using
-from mailfleet.services import campaigns, holds, imports, worker
+from mailfleet.services import campaigns, holds, imports, sync, worker
 from mailfleet.store import mailboxes as boxes
 
 pytestmark = pytest.mark.anyio
@@ -161,3 +161,50 @@ async def test_unknown_words_are_refused(running: Any, name: str, value: str) ->
     called = smartlead_campaign_flow if name == "action" else smartlead_lead_sync_flow
     with using(running.fleet), pytest.raises(BadFile, match=value):
         await plain(called, **{name: value})
+
+
+async def test_a_crash_between_release_and_start_loses_no_start(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = str(running.campaign.id)
+    await holds.pause(running.fleet, "campaign", id, "bounces")
+    with monkeypatch.context() as killed:
+        killed.setattr(running.desk, "start_campaign", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            await holds.release(running.fleet, "campaign", id)
+    assert running.desk.made[running.ref].state == "paused"
+    assert (await sync.poll(running.fleet)).found == ()  # its pause there is not the platform's own
+    await worker.run_once(running.fleet)
+    assert running.desk.made[running.ref].state == "running"
+
+
+async def test_a_release_that_was_carried_out_leaves_no_order(running: Any) -> None:
+    id = str(running.campaign.id)
+    await holds.pause(running.fleet, "campaign", id, "bounces")
+    await holds.release(running.fleet, "campaign", id)
+    assert running.desk.made[running.ref].state == "running"
+    running.desk.made[running.ref].state = "paused"  # by the platform itself
+    await worker.run_once(running.fleet)
+    assert running.desk.made[running.ref].state == "paused"
+
+
+@pytest.mark.parametrize(("since", "alerts"), [("held", 0), ("old", 1)])
+async def test_an_order_to_start_is_void_once_something_else_stopped_it(
+    running: Any, monkeypatch: pytest.MonkeyPatch, since: str, alerts: int
+) -> None:
+    id = str(running.campaign.id)
+    await holds.pause(running.fleet, "campaign", id, "bounces")
+    with monkeypatch.context() as killed:
+        killed.setattr(running.desk, "start_campaign", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            await holds.release(running.fleet, "campaign", id)
+    if since == "held":
+        await holds.pause(running.fleet, "campaign", id, "by hand", "person:ann", "person")
+    else:
+        running.later(hours=3)
+    await worker.run_once(running.fleet)
+    assert running.desk.made[running.ref].state == "paused"
+    told = await running.one("select count(*) from mailfleet.alerts where kind = 'start_stale'")
+    assert told == alerts
+
+
+async def _dies(ref: str) -> None:
+    raise KeyboardInterrupt

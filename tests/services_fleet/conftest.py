@@ -43,6 +43,12 @@ class MemoryPlatform:
         """`made`: the next create is made but its answer is lost; `lost`: it is not made either."""
         self.refuses: set[str] = set()
         self.deaf = False
+        self.first = 100
+        self.blocked: list[str] = []
+        self.away = False
+
+    async def block(self, addresses: Sequence[str]) -> None:
+        self.blocked += addresses
 
     async def find_mailbox(self, address: str) -> MailboxSeen | None:
         return next((self._seen(ref) for ref, box in self.boxes.items() if box.address == address), None)
@@ -53,7 +59,7 @@ class MemoryPlatform:
             raise Unavailable("down", vendor="smartlead", operation="save")
         if self.ambiguous == "lost":
             raise Ambiguous("no answer", vendor="smartlead", operation="save")
-        ref = str(100 + len(self.boxes))
+        ref = str(self.first + len(self.boxes))
         self.boxes[ref] = SimpleNamespace(
             address=spec.address, cap=spec.daily_cap, warm=False, per_day=0, days={}, inbox=0.97, reputation=95.0,
             connected=True, suspended=False,
@@ -63,6 +69,8 @@ class MemoryPlatform:
         return ref
 
     async def mailboxes(self) -> AsyncIterator[MailboxSeen]:
+        if self.away:
+            raise Unavailable("down", vendor="smartlead", operation="list")
         for ref in list(self.boxes):
             yield self._seen(ref)
 

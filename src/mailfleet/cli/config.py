@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from cyclopts import App
 
 from mailfleet import settings as own
 from mailfleet.cli.output import Json, emit, say, show
 from mailfleet.policy.load import load
+from mailfleet.policy.model import Policy
 
 app = App(name="config", help="Show settings, where each comes from, and the policy.")
 
@@ -58,14 +61,28 @@ def explain(name: str, *, json: Json = False) -> None:
 
 
 @app.command
-def policy(*, json: Json = False) -> None:
-    """The policy in force, validated: every figure with its value."""
-    settings = own.get_settings()
-    document = msgspec.to_builtins(load(settings.mailfleet_policy))
+def policy(*, client: str | None = None, json: Json = False) -> None:
+    """The policy in force, validated: every figure with its value.
+
+    Parameters
+    ----------
+    client
+        Slug of a client: the policy as it is for it, with its overrides.
+    """
+    found = asyncio.run(_policy_of(client)) if client else load(own.get_settings().mailfleet_policy)
+    document = msgspec.to_builtins(found)
     if json:
         emit(document)
     else:
         show([{"key": key, "value": value} for key, value in _leaves(document)])
+
+
+async def _policy_of(slug: str) -> Policy:
+    from mailfleet.cli.session import opened
+    from mailfleet.services.clients import the_client
+
+    async with opened() as fleet, fleet.db.connection() as db:
+        return fleet.policy_of(await the_client(db, slug))
 
 
 def _leaves(value: object, path: str = "") -> list[tuple[str, object]]:
