@@ -9,6 +9,7 @@ create table mailfleet.imports (
     rows_read bigint not null default 0,
     taken bigint not null default 0,
     refused bigint not null default 0,
+    unknown_country bigint not null default 0,     -- judged by the strictest rule, taken or refused (L1)
     started_at timestamptz not null,
     finished_at timestamptz
 );

@@ -11,7 +11,7 @@ import pytest
 from tests.leads.files import HEADER, people, row, write
 
 from mailfleet.errors import BadFile
-from mailfleet.services import imports, suppression
+from mailfleet.services import clients, imports, suppression
 from mailfleet.services.lead_rows import Options
 
 pytestmark = pytest.mark.anyio
@@ -169,3 +169,30 @@ async def test_the_refusal_file_never_carries_a_formula(world: Any, tmp_path: Pa
 async def test_a_zero_byte_or_a_lone_surrogate_does_not_stop_the_rest(world: Any, tmp_path: Path) -> None:
     rows = [row("a@one-mfdemo.com", company="Nul\x01l"), *people(2)]
     assert (await imports.import_leads(world.fleet, write(tmp_path, rows))).taken == 3
+
+
+async def test_a_country_is_read_by_its_name_and_an_unknown_one_is_judged_strictly(world: Any, tmp_path: Path) -> None:
+    rows = [
+        row("a@firma-mfdemo.com", country="Germany"), row("b@firmb-mfdemo.com", country="Australia"),
+        row("c@firmc-mfdemo.com", country="Atlantis"), row("d@firmd-mfdemo.com", country=""),
+        row("e@firme-mfdemo.com", country="united kingdom"),
+    ]  # fmt: skip
+    report = await imports.import_leads(world.fleet, write(tmp_path, rows))
+    assert (report.taken, report.unknown_country, rules(report)) == (2, 2, {"legal_basis": 3})
+    assert await world.ask("select country from mailfleet.leads order by id") == [("DE",), ("GB",)]
+    refused = await world.ask("select value from mailfleet.import_refusals order by row_no")
+    assert refused == [("AU",), ("Atlantis",), ("",)]
+    assert (await imports.import_leads(world.fleet, write(tmp_path, rows))).unknown_country == 2
+
+
+async def test_the_gate_is_the_clients_own(world: Any, tmp_path: Path) -> None:
+    strict = {"legal": {"strict_countries": ["AU", "DE"]}}
+    await clients.put_client(world.fleet, "careful", name="Careful", policy=strict)
+    path = write(tmp_path, [row("a@firma-mfdemo.com", country="Germany")])
+    assert (await imports.import_leads(world.fleet, path, client="careful")).taken == 0
+    assert (await imports.import_leads(world.fleet, path, client="agency-os")).taken == 1
+
+
+async def test_a_country_nobody_knows_is_no_default(world: Any, tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="no country 'Atlantis'"):
+        await imports.import_leads(world.fleet, write(tmp_path, people(1)), options=Options(country="Atlantis"))

@@ -67,6 +67,8 @@ def import_(
     else:
         file = f"{report['file']} ({report['encoding']})"
         say(f"{report['taken']} taken, {report['refused']} refused of {report['rows']} rows in {file}")
+        if report["unknown_country"]:
+            say(f"{report['unknown_country']} rows name no known country and were held to the strictest rule.")
         show(report["by_rule"], columns=("rule", "n", "rows"), title="Refused")
     return 0
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from mailfleet.errors import BadFile, PolicyError, Unknown
 from mailfleet.policy.load import Loaded, for_client
 from mailfleet.policy.model import Policy
+from mailfleet.rules import country as countries
 from mailfleet.services import alerts
 from mailfleet.services.context import Fleet
 from mailfleet.store import audit, clients
@@ -29,7 +30,7 @@ async def put_client(
 ) -> Client:
     """Adds the client, or brings the one of this slug up to date.
 
-    Raises BadFile for a time zone nobody knows, PolicyError for overrides that do not make a policy.
+    Raises BadFile for a time zone or a country nobody knows, PolicyError for overrides that do not make a policy.
     """
     try:
         ZoneInfo(timezone)
@@ -38,9 +39,12 @@ async def put_client(
             f"There is no time zone {timezone!r}.", hint="Use a name such as Australia/Sydney or Europe/Berlin."
         ) from error
     checked_policy(fleet, slug, policy or {})
+    alpha = countries.code(country)
+    if not alpha:
+        raise BadFile(f"There is no country {country!r}.", hint="Give its two letters, such as AU, or its name.")
     async with fleet.db.transaction() as db:
         client = await clients.put(
-            db, slug, name=name, timezone=timezone, country=country, identity=identity, policy=policy
+            db, slug, name=name, timezone=timezone, country=alpha, identity=identity, policy=policy
         )
         await audit.record(
             db, actor=fleet.actor, action="put_client", entity="client", entity_id=client.id, at=fleet.clock.now()

@@ -30,7 +30,10 @@ Progress = Callable[[int, int], None]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a file. `again`: this very file had been imported before, and nothing was done."""
+    """What became of a file. `again`: this very file had been imported before, and nothing was done.
+
+    `unknown_country`: rows, taken or refused, that the strictest rule judged because no known country stands in them.
+    """
 
     import_id: UUID
     file: str
@@ -40,6 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     taken: int
     refused: int
+    unknown_country: int
     by_rule: Sequence[RuleCount]
     examples: Sequence[Refusal]
     again: bool = False
@@ -62,6 +66,7 @@ async def import_leads(
     The first of several rows with one address wins. A batch and its refusals commit together, so that an interrupted
     import goes on where it stopped and a repeated one does nothing. Raises BadFile before anything is stored.
     """
+    choice = lead_rows.checked(options or Options())
     with _on_disk(path) as (file, name):
         table = tables.look(file, name=name, encoding=encoding)
         mapped = lead_rows.map_columns(table.columns, columns)
@@ -76,7 +81,6 @@ async def import_leads(
                 columns=mapped.named(),
                 at=fleet.clock.now(),
             )
-        choice = options or Options()
         again = begun.state == "done"
         if not again:
             await _settle(fleet, begun, table, mapped, choice, campaign_id, progress)
@@ -157,6 +161,7 @@ async def store(
     campaign_id: UUID | None,
 ) -> None:
     good, refused = _judged(batch, columns, options, fleet)
+    unknown = sum(lead_rows.country_unknown(each) for each in (*good, *refused))
     async with fleet.db.transaction() as db:
         outcomes = await leads.take(
             db, good, pepper=fleet.suppression_key, client_id=begun.client_id, import_id=begun.id,
@@ -171,7 +176,9 @@ async def store(
             if each.why
         ]
         taken = sum(1 for each in outcomes if not each.why)
-        await imports.advance(db, begun.id, rows_read=batch[-1][0], taken=taken, refused=refused)
+        await imports.advance(
+            db, begun.id, rows_read=batch[-1][0], taken=taken, refused=refused, unknown_country=unknown
+        )
 
 
 def _judged(
@@ -207,6 +214,7 @@ async def _report(fleet: Fleet, begun: Import, table: Table, again: bool) -> Rep
         rows=table.rows,
         taken=done.taken,
         refused=done.refused,
+        unknown_country=done.unknown_country,
         by_rule=by_rule,
         examples=examples,
         again=again,

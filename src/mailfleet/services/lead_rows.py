@@ -11,6 +11,7 @@ import msgspec
 
 from mailfleet.errors import BadFile
 from mailfleet.policy.model import Legal
+from mailfleet.rules import country as countries
 from mailfleet.rules import legal
 from mailfleet.rules.address import Address, BadAddress, company_key, is_formula, normalise
 from mailfleet.store.imports import Refusal
@@ -60,6 +61,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     country: str = ""
     source: str = ""
     take_roles: bool = False
+
+
+def checked(options: Options) -> Options:
+    """Raises BadFile for a country nobody knows: every row that names none would be judged by it."""
+    if options.country and not countries.code(options.country):
+        raise BadFile(
+            f"There is no country {options.country!r}.", hint="Give its two letters, such as DE, or its name."
+        )
+    return options
 
 
 def fold(name: str) -> str:
@@ -115,12 +125,20 @@ def judge(number: int, cells: Sequence[str], columns: Columns, options: Options,
             detail="A function's address, not a person's.",
         )  # fmt: skip
     source = values.get("source", "") or options.source
-    country = (values.get("country", "") or options.country).upper()
+    named = values.get("country", "") or options.country
+    country = countries.code(named)
     basis = {name: values[name] for name in _BASIS if values.get(name)}
     gate = legal.gate(rule, country=country, source=source, basis=basis)
     if not gate.open:
-        return Refusal(row_no=number, rule=gate.rule, field="legal", value=country, detail=gate.detail)
+        return Refusal(row_no=number, rule=gate.rule, field="legal", value=country or named, detail=gate.detail)
     return _lead(number, address, values, further, source, country, basis)
+
+
+def country_unknown(found: NewLead | Refusal) -> bool:
+    """Was the row judged by the strictest rule because its country is empty or nobody's (L1)?"""
+    if isinstance(found, Refusal):
+        return found.field == "legal" and not countries.code(found.value)
+    return not found.country
 
 
 def _lead(

@@ -12,8 +12,8 @@ from psycopg.types.json import Json
 
 from mailfleet.store.database import Connection, execute, json_rows, row, rows
 
-_COLUMNS: LiteralString = """id, client_id, file_name, sha256, columns, state, rows_read, taken, refused, started_at,
-    finished_at"""
+_COLUMNS: LiteralString = """id, client_id, file_name, sha256, columns, state, rows_read, taken, refused, unknown_country,
+    started_at, finished_at"""
 
 
 class Import(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     rows_read: int
     taken: int
     refused: int
+    unknown_country: int
     started_at: datetime
     finished_at: datetime | None
 
@@ -78,7 +79,9 @@ async def begin(
     return made
 
 
-async def advance(db: Connection, id: UUID, *, rows_read: int, taken: int, refused: Sequence[Refusal]) -> None:
+async def advance(
+    db: Connection, id: UUID, *, rows_read: int, taken: int, refused: Sequence[Refusal], unknown_country: int = 0
+) -> None:
     """One batch further, in the transaction that stored the batch."""
     await execute(
         db,
@@ -91,8 +94,10 @@ async def advance(db: Connection, id: UUID, *, rows_read: int, taken: int, refus
     )
     await execute(
         db,
-        "update mailfleet.imports set rows_read = %s, taken = taken + %s, refused = refused + %s where id = %s",
-        [rows_read, taken, len(refused), id],
+        """update mailfleet.imports
+           set rows_read = %s, taken = taken + %s, refused = refused + %s, unknown_country = unknown_country + %s
+           where id = %s""",
+        [rows_read, taken, len(refused), unknown_country, id],
     )
 
 
