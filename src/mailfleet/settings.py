@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(
         None, description="Prefect API to record runs in. `mailfleet up` starts one and sets it."
     )
+    mailfleet_sync_delay: float = Field(
+        30, ge=0, description="Seconds from a webhook to the lead sync of its campaign; 0: on its schedule alone."
+    )
     prefect_port: int = Field(4200, ge=0, le=65535, description="Port of the Prefect server that `up` starts; 0 = any.")
 
     smartlead_api_key: SecretStr | None = Field(

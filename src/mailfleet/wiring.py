@@ -8,6 +8,7 @@ import os
 import random
 import secrets
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,6 +112,7 @@ async def open_fleet(settings: Settings, *, actor: str = "machine") -> AsyncGene
             sms_numbers=settings.sms,
             suppression_key=suppression_key,
             actor=actor,
+            sync_delay=timedelta(seconds=settings.mailfleet_sync_delay) or None,
             rng=random.Random(),  # noqa: S311 - order and jitter, nothing secret
         )
         stack.push_async_callback(_close, fleet)

@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Running
+from prefect.states import Completed, Running
 
+from mailfleet.clock import FixedClock
 from mailfleet.flows import deployments
-from mailfleet.flows.deployments import PLAN
+from mailfleet.flows.deployments import PLAN, Planned
+from mailfleet.flows.on_webhooks import DEPLOYMENT, lead_sync
 from mailfleet.flows.server import clean_environment, client_environment, prefect_server
 from mailfleet.process import Child
+from mailfleet.services import sync_runs
+from mailfleet.services.context import Fleet
+from mailfleet.store.database import Database
 from mailfleet.store.embedded import LocalPostgres
 
 pytestmark = pytest.mark.anyio
+DELAY = timedelta(seconds=30)
 SCHEDULED = {each.full_name for each in PLAN if each.schedule}
 
 
@@ -116,3 +126,50 @@ async def test_draining_pauses_and_resuming_undoes_it(server: tuple[str, Path]) 
 async def paused() -> set[bool]:
     async with get_client() as client:
         return {bool((await client.read_deployment_by_name(each.full_name)).paused) for each in PLAN}
+
+
+async def test_webhooks_start_one_run_at_a_time_of_their_campaign(server: tuple[str, Path], database: Database) -> None:
+    fleet: Any = SimpleNamespace(db=database, clock=FixedClock(datetime(2026, 3, 2, tzinfo=UTC)), sync_delay=DELAY)
+    first, second = uuid4(), uuid4()
+
+    async def order(*campaigns: UUID) -> int:
+        """A hundred batches of webhooks, their delay, and how many runs were started."""
+        for _ in range(100):
+            async with database.transaction() as db:
+                await sync_runs.order(fleet, db, campaigns)
+        fleet.clock.set(fleet.clock.now() + DELAY)
+        return await sync_runs.start_due(fleet, lead_sync)
+
+    await (await on_demand().deployment()).aapply()
+    assert await order(first, second) == 2
+    assert Counter(run.parameters["campaign_id"] for run in await asked()) == {str(first): 1, str(second): 1}
+    assert {run.parameters["direction"] for run in await asked()} == {"pull"}
+    assert await order(first) == 0, "the last run of the campaign has not even begun"
+
+    async with get_client() as client:
+        for run in await asked():
+            await client.set_flow_run_state(run.id, Completed(), force=True)
+    assert await order(first) == 1
+    assert Counter(run.parameters["campaign_id"] for run in await asked()) == {str(first): 2, str(second): 1}
+
+
+async def test_a_start_that_is_tried_again_is_the_same_run(server: tuple[str, Path]) -> None:
+    await (await on_demand().deployment()).aapply()
+    campaign, nobody = uuid4(), cast("Fleet", None)
+    assert await lead_sync(nobody, campaign, f"key:{campaign}")
+    made = [run for run in await asked() if run.parameters["campaign_id"] == str(campaign)]
+    async with get_client() as client:
+        await client.set_flow_run_state(made[0].id, Completed(), force=True)
+    assert await lead_sync(nobody, campaign, f"key:{campaign}")
+    assert [run.id for run in await asked() if run.parameters["campaign_id"] == str(campaign)] == [made[0].id]
+
+
+def on_demand() -> Planned:
+    return next(each for each in PLAN if each.full_name == DEPLOYMENT)
+
+
+async def asked() -> list[Any]:
+    """Runs that webhooks asked for."""
+    async with get_client() as client:
+        runs = await client.read_flow_runs(limit=200)
+    return [run for run in runs if "webhooks" in run.tags]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
+import os
 import signal
 from collections.abc import Generator
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from mailfleet.services.context import Fleet
 
 
 def worker(*, pause: float = 0.5) -> None:
@@ -37,12 +44,28 @@ def receiver(*, host: str | None = None, port: int | None = None) -> None:
 
 async def _worker(pause: float) -> None:
     from mailfleet.cli.session import started
-    from mailfleet.services.worker import run_forever
+    from mailfleet.services.sync_runs import start_due
+    from mailfleet.services.worker import again_and_again, run_forever
     from mailfleet.wiring import open_fleet
 
-    async with open_fleet(started(), actor="worker") as fleet:
+    settings = started()
+    if settings.prefect_api_url:
+        os.environ["PREFECT_API_URL"] = settings.prefect_api_url
+    async with open_fleet(settings, actor="worker") as fleet:
         with stopping() as stop:
-            await run_forever(fleet, stop, pause=pause)
+            # Beside the other work: a run that has to be done here must not keep a stop waiting.
+            syncs = asyncio.create_task(again_and_again(lambda: start_due(fleet, _lead_sync), stop))
+            try:
+                await run_forever(fleet, stop, pause=pause)
+            finally:
+                syncs.cancel()
+                await asyncio.wait([syncs])
+
+
+async def _lead_sync(fleet: Fleet, campaign_id: UUID, key: str) -> bool:
+    # Prefect takes a second to import, which a worker without webhooks never spends.
+    on_webhooks = await asyncio.to_thread(importlib.import_module, "mailfleet.flows.on_webhooks")
+    return await on_webhooks.lead_sync(fleet, campaign_id, key)
 
 
 @contextlib.contextmanager

@@ -121,6 +121,7 @@ def settings_for(home: Path, dsn: str, prefect_api: str, sandbox: Mapping[str, A
         mailfleet_home=home,
         mailfleet_clock=f"file:{home / 'clock'}",
         mailfleet_log_level="warning",
+        mailfleet_sync_delay=0,  # the story says when the flows run
         database_url=SecretStr(dsn),
         prefect_api_url=prefect_api,
         smartlead_api_key=SecretStr(smartlead["api_key"]),

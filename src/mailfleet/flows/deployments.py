@@ -59,7 +59,8 @@ class Planned:
         )
 
 
-# Spec 4: flow 1 on demand; flow 2 daily or on demand; flow 3 on demand or by schedule; flow 4 every 15 minutes.
+# Spec 4: flow 1 on demand; flow 2 daily or on demand; flow 3 on demand or by schedule; flow 4 every 15 minutes and when
+# webhooks came (`on_webhooks`).
 PLAN: tuple[Planned, ...] = (
     Planned("mailfleet.flows.domain_setup", "smartlead_domain_setup_flow", "on-demand"),
     Planned(
@@ -79,6 +80,7 @@ PLAN: tuple[Planned, ...] = (
         {"action": "stats"},
     ),
     Planned("mailfleet.flows.lead_sync", "smartlead_lead_sync_flow", "quarter-hourly", Interval(QUARTER)),
+    Planned("mailfleet.flows.lead_sync", "smartlead_lead_sync_flow", "on-demand"),
     Planned("mailfleet.flows.monitor", "mailfleet_monitor_flow", "quarter-hourly", Interval(QUARTER)),
     Planned("mailfleet.flows.domain_setup", "mailfleet_dns_check_flow", "quarter-hourly", Interval(QUARTER)),
 )

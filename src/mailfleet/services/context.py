@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -48,6 +49,8 @@ class Fleet:
     """Keys the hash that outlives an erasure (L9)."""
     default_platform: str = "smartlead"
     actor: str = "machine"
+    sync_delay: timedelta | None = None
+    """From a webhook to the lead sync of its campaign; None: its schedule alone runs it."""
     rng: random.Random = field(default_factory=random.Random)
     client_platforms: Mapping[str, Mapping[str, SendingPlatform]] = field(default_factory=dict)
     """A client's own accounts, by its slug with `_` for `-`; a client without one uses the common account."""

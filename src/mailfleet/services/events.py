@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 import structlog
 
 from mailfleet.platforms.port import PlatformEvent
-from mailfleet.services import commands, facts, outcomes, replies
+from mailfleet.services import commands, facts, outcomes, replies, sync_runs
 from mailfleet.services.clients import views
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact, Understood
@@ -51,17 +52,21 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-async def apply(fleet: Fleet, ids: Sequence[UUID] = (), *, limit: int = BATCH) -> Applied:
+async def apply(
+    fleet: Fleet, ids: Sequence[UUID] = (), *, limit: int = BATCH, told_by: UUID | Literal["all"] | None = None
+) -> Applied:
     """Applies these inbox rows, or the next `limit` new ones, in the order of their events.
 
     A row that cannot be applied fails alone and is dead after five attempts; it stays to be shown and replayed.
+    `told_by` is the campaign whose lead sync does it and will tell what happened, or "all" for every campaign's; for
+    any other campaign that a webhook was about, a run is ordered.
     """
     try:
         async with fleet.db.transaction() as db:
-            return await _apply(fleet, db, await inbox.take(db, ids=ids, limit=limit))
+            return await _apply(fleet, db, await inbox.take(db, ids=ids, limit=limit), told_by)
     except (PsycopgError, ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError) as error:
         log.warning("a batch of events is applied one by one", error=type(error).__name__)
-    return await _one_by_one(fleet, ids, limit)
+    return await _one_by_one(fleet, ids, limit, told_by)
 
 
 async def apply_all(fleet: Fleet) -> Applied:
@@ -95,7 +100,9 @@ async def enqueue(fleet: Fleet, platform: str, told: Sequence[PlatformEvent], *,
     return [uuid.UUID(str(item["id"])) for item in items]
 
 
-async def _apply(fleet: Fleet, db: Connection, received: Sequence[Received]) -> Applied:
+async def _apply(
+    fleet: Fleet, db: Connection, received: Sequence[Received], told_by: UUID | Literal["all"] | None
+) -> Applied:
     if not received:
         return Applied()
     understood = await facts.understand(fleet, db, received)
@@ -110,6 +117,8 @@ async def _apply(fleet: Fleet, db: Connection, received: Sequence[Received]) -> 
     stopped, suppressed = await _consequences(fleet, db, new)
     await inbox.settle(db, _states(understood, echoes), now)
     await watermarks.tally(db, _tallies(new), now)
+    if told_by != "all":
+        await sync_runs.order(fleet, db, _heard_of(new) - {told_by})
     return Applied(
         rows=len(received),
         events=len(new),
@@ -158,6 +167,10 @@ def _states(understood: Understood, echoes: set[UUID]) -> dict[UUID, inbox.State
     return states
 
 
+def _heard_of(new: Sequence[Fact]) -> set[UUID | None]:
+    return {fact.event.campaign_id for fact in new if fact.event.source == "webhook"}
+
+
 def _tallies(new: Sequence[Fact]) -> dict[tuple[UUID | None, str], int]:
     counted: Counter[tuple[UUID | None, str]] = Counter()
     for fact in new:
@@ -167,14 +180,14 @@ def _tallies(new: Sequence[Fact]) -> dict[tuple[UUID | None, str], int]:
     return dict(counted)
 
 
-async def _one_by_one(fleet: Fleet, ids: Sequence[UUID], limit: int) -> Applied:
+async def _one_by_one(fleet: Fleet, ids: Sequence[UUID], limit: int, told_by: UUID | Literal["all"] | None) -> Applied:
     async with fleet.db.connection() as db:
         waiting = [each.id for each in await inbox.take(db, ids=ids, limit=limit)]
     total = Applied()
     for id in waiting:
         try:
             async with fleet.db.transaction() as db:
-                total += await _apply(fleet, db, await inbox.take(db, ids=[id]))
+                total += await _apply(fleet, db, await inbox.take(db, ids=[id]), told_by)
         except (PsycopgError, ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError) as error:
             async with fleet.db.connection() as db:
                 await inbox.failed(db, id, error=f"{type(error).__name__}: {error}", most=ATTEMPTS)

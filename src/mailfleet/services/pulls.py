@@ -49,7 +49,7 @@ async def updates(fleet: Fleet, since: str | None) -> dict[str, list[str]]:
 async def apply(fleet: Fleet, ids: Sequence[str]) -> Applied:
     """Applies these rows; those that another process applied meanwhile are left alone."""
     wanted = [UUID(id) for id in ids]
-    return await events.apply(fleet, wanted, limit=len(wanted))
+    return await events.apply(fleet, wanted, limit=len(wanted), told_by=_only.get() or "all")
 
 
 async def counted(fleet: Fleet, campaign_id: UUID | None) -> dict[str, int]:

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from mailfleet.errors import CircuitOpen, Conflict, Invalid, MailfleetError, NotFound, RateLimited, Unavailable
-from mailfleet.services import alerts, commands, events, holds
+from mailfleet.services import alerts, commands, events, holds, sync_runs
 from mailfleet.services.context import Fleet
 from mailfleet.store import leads, outbox
 from mailfleet.store.outbox import Command
@@ -45,7 +45,7 @@ async def run_once(fleet: Fleet, *, receive: bool = True) -> Round:
     async with fleet.db.connection() as db:
         ready = await leads.due_again(db, fleet.clock.now())
         topics = await outbox.due_topics(db, now=fleet.clock.now())
-    for topic in topics:
+    for topic in (each for each in topics if each != sync_runs.RUN):
         good, bad = await _drain(fleet, topic)
         done, failed = done + good, failed + bad
     return Round(
@@ -54,12 +54,21 @@ async def run_once(fleet: Fleet, *, receive: bool = True) -> Round:
 
 
 async def run_forever(fleet: Fleet, stop: asyncio.Event, *, pause: float = _PAUSE) -> None:
-    """Rounds until `stop` is set; a short rest when there is nothing to do, a longer one when the database is away."""
+    """Rounds until `stop` is set."""
+
+    async def once() -> bool:
+        return not (await run_once(fleet)).idle
+
+    await again_and_again(once, stop, pause=pause)
+
+
+async def again_and_again(once: Callable[[], Awaitable[object]], stop: asyncio.Event, *, pause: float = _PAUSE) -> None:
+    """A short rest when there was nothing to do (`once` says something false), a longer one when the database is away,
+    until `stop` is set."""
     rest = pause
     while not stop.is_set():
         try:
-            found = await run_once(fleet)
-            rest = pause if found.idle else 0.0
+            rest = 0.0 if await once() else pause
         except MailfleetError as error:
             log.warning("round failed", code=error.code, error=str(error))
             rest = min(max(rest, pause) * 2, _LONGEST_PAUSE)

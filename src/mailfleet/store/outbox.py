@@ -51,6 +51,54 @@ async def put(
     return new is not None
 
 
+async def join(
+    db: Connection, topic: str, payload: Mapping[str, object], *, now: datetime, dedupe_key: str, run_at: datetime
+) -> None:
+    """Queues a command, or joins the one that waits under this key. Nobody takes either before the caller's commit, so
+    that whoever carries it out sees what the caller did. Keys in one transaction have to come in order.
+    """
+    await execute(
+        db,
+        """insert into mailfleet.outbox (topic, dedupe_key, payload, run_at, created_at) values (%s, %s, %s, %s, %s)
+           on conflict (dedupe_key) where dedupe_key is not null do update set run_at = mailfleet.outbox.run_at""",
+        [topic, dedupe_key, Json(dict(payload)), run_at, now],
+    )
+
+
+async def part(db: Connection, topic: str, *, now: datetime) -> int:
+    """Due commands of this topic can be joined no more: once this is committed, the next `join` queues a new one."""
+    return await execute(
+        db,
+        """update mailfleet.outbox set dedupe_key = null where id in (
+               select id from mailfleet.outbox
+               where state = 'pending' and run_at <= %s and topic = %s and dedupe_key is not null
+               for update skip locked)""",
+        [now, topic],
+    )
+
+
+async def take_parted(db: Connection, topic: str, *, now: datetime) -> list[Command]:
+    """The next due command that can be joined no more, with every other such one of the same payload."""
+    return await rows(
+        db,
+        Command,
+        """with next as (
+               select payload from mailfleet.outbox
+               where state = 'pending' and run_at <= %(now)s and topic = %(topic)s and dedupe_key is null
+               order by run_at, id limit 1 for update skip locked)
+           select id, topic, payload, attempts, created_at from mailfleet.outbox
+           where state = 'pending' and topic = %(topic)s and dedupe_key is null
+             and payload = (select payload from next)
+           order by id for update skip locked""",
+        {"now": now, "topic": topic},
+    )
+
+
+async def postpone(db: Connection, id: int, *, at: datetime) -> None:
+    """Later, without counting as a failure."""
+    await execute(db, "update mailfleet.outbox set run_at = %s where id = %s and state = 'pending'", [at, id])
+
+
 async def settle(db: Connection, dedupe_key: str, *, now: datetime) -> None:
     """The command under this key needs nobody any more: what it asked for has been done."""
     await execute(
