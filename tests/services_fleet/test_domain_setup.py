@@ -10,7 +10,7 @@ from mailfleet.errors import BadFile, NotAllowed, Unknown
 from mailfleet.flows import shell
 from mailfleet.flows.domain_setup import mailfleet_dns_check_flow, smartlead_domain_setup_flow
 from mailfleet.platforms.ports import ZoneRecord
-from mailfleet.services import clients, domains
+from mailfleet.services import clients, domains, holds
 
 pytestmark = pytest.mark.anyio
 DOMAIN = "brightwater-mailfleet-demo.com"
@@ -253,3 +253,60 @@ async def test_a_run_that_raises_leaves_its_error(world: Any) -> None:
     with pytest.raises(BadFile), shell.using(world.fleet):
         await shell.plain(smartlead_domain_setup_flow, domain="not a domain")
     assert (await world.ask("select left(error, 4) from mailfleet.flow_results")) == [("C103",)]
+
+
+async def test_records_that_change_later_stop_campaign_mail_until_they_are_right_again(world: Any) -> None:
+    world.everyone_sees()
+    await set_up(world)
+    world.days_pass(0.01)
+    assert (await check(world))["rechecked"] == 0
+    world.dns.corrupt = "_domainkey"
+    world.days_pass(0.1)
+    assert (await check(world))["drifted"] == [DOMAIN]
+    assert all(box.suspended and box.warm for box in world.platform.boxes.values())
+    assert await world.ask("select state from mailfleet.domains") == [("verifying",)]
+    assert await world.ask("select kind from mailfleet.alerts where kind ~ '^dns'") == [("dns_drift",)]
+    world.days_pass(0.1)
+    await check(world)
+    assert await world.ask("select count(*) from mailfleet.holds where scope = 'domain'") == [(1,)]
+    world.dns.corrupt = ""
+    assert (await check(world))["verified"] == [DOMAIN]
+    assert not any(box.suspended for box in world.platform.boxes.values())
+    assert await world.ask("select resolved_at is not null from mailfleet.alerts where kind = 'dns_drift'") == [(True,)]
+
+
+async def test_a_lost_delegation_is_a_drift_and_silence_is_none(world: Any) -> None:
+    world.everyone_sees()
+    await set_up(world)
+    world.days_pass(1)
+    world.dns.silent = True
+    assert (await check(world))["drifted"] == []
+    world.dns.silent, world.dns.delegated = False, False
+    world.days_pass(0.1)
+    assert (await check(world))["drifted"] == [DOMAIN]
+
+
+async def test_a_green_look_lets_go_of_no_other_hold(world: Any) -> None:
+    world.everyone_sees()
+    await set_up(world)
+    id = (await world.ask("select id from mailfleet.domains"))[0][0]
+    await holds.pause(world.fleet, "domain", str(id), "by hand", "person:ann", "person")
+    world.dns.corrupt = "_dmarc"
+    world.days_pass(1)
+    world.dns.delegated = False
+    await check(world)
+    world.everyone_sees()
+    world.dns.corrupt = ""
+    await check(world)
+    assert await world.ask("select actor_kind from mailfleet.holds where released_at is null") == [("person",)]
+    assert all(box.suspended for box in world.platform.boxes.values())
+
+
+async def test_records_of_our_own_that_are_on_their_way_are_no_drift(world: Any) -> None:
+    world.everyone_sees()
+    await set_up(world)
+    world.days_pass(1)
+    await world.do("update mailfleet.dns_records set written_at = %s where purpose = 'dmarc'", world.clock.now())
+    world.dns.delegated = False
+    await domains.verify(world.fleet, DOMAIN)
+    assert await world.ask("select count(*) from mailfleet.holds") == [(0,)]

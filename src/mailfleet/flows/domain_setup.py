@@ -123,13 +123,14 @@ async def smartlead_domain_setup_flow(
     tags=["tier:realtime", "mailfleet"],
 )
 async def mailfleet_dns_check_flow() -> dict[str, Any]:
-    """`{checked, verified, pending, errors}` over every domain that waits for DNS or for a DKIM key (D5)."""
+    """`{checked, verified, pending, errors, rechecked, drifted}` over every domain that waits for DNS or for a DKIM
+    key (D5), and once an hour over those that are verified: one whose records changed is held (D7)."""
     return await run(
         "mailfleet_dns_check",
         key="dns-check",
         parameters={},
         work=setups.finish_pending_domains,
-        skipped={"checked": 0, "verified": [], "pending": [], "errors": []},
+        skipped={"checked": 0, "verified": [], "pending": {}, "errors": [], "rechecked": 0, "drifted": []},
         max_lag=timedelta(minutes=30),
     )
 

@@ -19,14 +19,21 @@ from mailfleet.store import domains
 from mailfleet.store.domains import Domain, Observed, StoredRecord
 
 Stage = Literal["delegation", "authoritative", "resolvers", "done"]
+_SILENT = ("servfail", "refused", "timeout")
+_BLOCKING = ("spf", "dkim", "dmarc", "mx")
+"""Without these mail is refused or not answered; a lost tracking name or report permission waits."""
 Answers = Mapping[tuple[str, str], Sequence[NameAnswer]]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`stage` is how far the check came, `done` alone means verified; `waiting_for`: what is not there, in words."""
+    """`stage` is how far the check came, `done` alone means verified; `waiting_for`: what is not there, in words.
+
+    `broken` is what somebody answered and what stops sending (D7); a server's silence is never in it.
+    """
 
     stage: Stage
     waiting_for: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
     evidence: dict[str, Any] = {}
 
     @property
@@ -39,7 +46,9 @@ async def look(fleet: Fleet, domain: Domain) -> Verdict:
     delegation = await fleet.names.delegation(domain.name)
     said = {"delegation": _plain(delegation)}
     if not plan.delegated(delegation, domain.nameservers):
-        return Verdict(stage="delegation", waiting_for=(_undelegated(domain, delegation),), evidence=said)
+        told = (_undelegated(domain, delegation),)
+        silent = delegation.outcome in _SILENT
+        return Verdict(stage="delegation", waiting_for=told, broken=() if silent else told, evidence=said)
     async with fleet.db.connection() as db:
         records = await domains.records(db, domain.id)
     own = await _ask_authoritative(fleet, domain, records)
@@ -73,11 +82,16 @@ async def _judge(fleet: Fleet, records: Sequence[StoredRecord], own: Answers, as
         observed.append(_observed(stored, stage, seen, asked.get(question) or own[question]))
     async with fleet.db.transaction() as db:
         await domains.put_observed(db, observed, fleet.clock.now())
-    return Verdict(stage=stage, waiting_for=plan.verdict(judged).pending)
+    broken = tuple(
+        f"{record.purpose}: {seen.outcome} ({seen.reason})"
+        for record, seen in judged
+        if record.purpose in _BLOCKING and seen.outcome in ("mismatch", "missing")
+    )
+    return Verdict(stage=stage, waiting_for=plan.verdict(judged).pending, broken=broken)
 
 
 def _with_authority(answer: NameAnswer) -> NameAnswer:
-    if answer.authoritative or answer.outcome in ("servfail", "refused", "timeout"):
+    if answer.authoritative or answer.outcome in _SILENT:
         return answer
     return msgspec.structs.replace(answer, outcome="refused", detail="not authoritative for this zone")
 

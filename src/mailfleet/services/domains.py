@@ -16,14 +16,19 @@ from publicsuffixlist import PublicSuffixList
 
 from mailfleet.errors import BadFile, Conflict, MailfleetError, NotAllowed, NotFound, Unknown, VendorError
 from mailfleet.platforms.ports import Zone
-from mailfleet.services import alerts, dns_check
+from mailfleet.services import alerts, dns_check, holds
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.dns_check import Verdict
 from mailfleet.store import audit, domains, transitions
+from mailfleet.store import holds as hold_rows
 from mailfleet.store.clients import Client
 from mailfleet.store.database import Connection
 from mailfleet.store.domains import Domain, State
+
+RECHECK = timedelta(hours=1)
+DRIFT = "DNS: "
+"""How the reason of the hold begins that a change of the records brought about; only such a one is let go here."""
 
 
 class Delegated(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +157,8 @@ async def move(fleet: Fleet, db: Connection, domain: Domain, to: State, reason: 
 async def verify(fleet: Fleet, name: str) -> Verdict:
     """One look at the outside; verified once everyone agrees, else the domain is `verifying`.
 
-    48 h after the records were written an alert tells what is missing, once; the domain stays `verifying` (D5).
+    48 h after the records were written an alert tells what is missing, once; the domain stays `verifying` (D5). A
+    verified domain whose records are no longer what they were is held until a look finds them right again (D7).
     """
     async with fleet.db.connection() as db:
         domain = await find(db, name)
@@ -165,18 +171,28 @@ async def verify(fleet: Fleet, name: str) -> Verdict:
             await move(fleet, db, domain, "verified", "every server and the resolvers agree", **verdict.evidence)
             await domains.set_last_good(db, domain.id, {"at": fleet.clock.now().isoformat(), **verdict.evidence})
             await domains.set_errors(db, domain.id, [])
-            await alerts.resolve_of(fleet, db, f"nameservers:{domain.id}:", f"dns-overdue:{domain.id}:")
+            keys = (f"{kind}:{domain.id}:" for kind in ("nameservers", "dns-overdue", "dns-drift"))
+            await alerts.resolve_of(fleet, db, *keys)
         elif domain.state == "records_written":
             await move(fleet, db, domain, "verifying", "; ".join(verdict.waiting_for), stage=verdict.stage)
-        if not verdict.verified:
+        drifted = bool(verdict.broken) and await domains.untouched_since_verified(db, domain.id)
+        if drifted and domain.state == "verified":
+            await _drifted(fleet, db, domain, verdict)
+        if not verdict.verified and (drifted or domain.state != "verified"):
             await domains.set_errors(db, domain.id, verdict.waiting_for)
             await _overdue(fleet, db, domain, verdict)
+    await _hold_or_let_go(fleet, domain, verdict, drifted)
     return verdict
 
 
 async def pending(db: Connection) -> Sequence[Domain]:
     """Those a scheduled check has to finish."""
     return await domains.every(db, states=("awaiting_key", "records_written", "verifying"))
+
+
+async def to_look_at_again(fleet: Fleet, db: Connection) -> Sequence[Domain]:
+    """Verified domains that nobody has looked at for an hour (D7)."""
+    return await domains.unseen_since(db, fleet.clock.now() - RECHECK)
 
 
 async def _keep_zone(fleet: Fleet, domain: Domain, zone: Zone) -> None:
@@ -197,6 +213,36 @@ async def _nudge(fleet: Fleet, domain: Domain) -> None:
             await host.check_activation(domain.zone_ref)
     except MailfleetError:
         return
+
+
+async def _drifted(fleet: Fleet, db: Connection, domain: Domain, verdict: Verdict) -> None:
+    now = fleet.clock.now()
+    told = "; ".join(verdict.broken)
+    if not await move(fleet, db, domain, "verifying", told, stage=verdict.stage, drift=True):
+        return
+    await domains.restart_deadline(db, domain.id, now + deadline(fleet))
+    await alerts.raise_alert(
+        fleet,
+        db,
+        fact_key=f"dns-drift:{domain.id}:{now.isoformat()}",
+        kind="dns_drift",
+        severity="urgent",
+        title=f"{domain.name} sends no campaign mail: its DNS has changed",
+        body=f"{told}. It goes on by itself once the records are right again.",
+        client_id=domain.client_id,
+        context={"domain": domain.name, "stage": verdict.stage},
+    )
+
+
+async def _hold_or_let_go(fleet: Fleet, domain: Domain, verdict: Verdict, drifted: bool) -> None:
+    """The hold stands as long as the drift; a crash before it was written is made good by the next look."""
+    if drifted:
+        await holds.pause(fleet, "domain", str(domain.id), f"{DRIFT}{'; '.join(verdict.broken)}")
+    elif verdict.verified:
+        async with fleet.db.connection() as db:
+            standing = await hold_rows.standing(db, scope="domain", scope_id=str(domain.id), kind="sending")
+        if any(hold.actor_kind == "machine" and hold.reason.startswith(DRIFT) for hold in standing):
+            await holds.release_own(fleet, "domain", str(domain.id), "every record is seen again")
 
 
 async def _overdue(fleet: Fleet, db: Connection, domain: Domain, verdict: Verdict) -> None:

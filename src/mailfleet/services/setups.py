@@ -59,10 +59,22 @@ async def waits_for_person(fleet: Fleet, name: str, todo: str) -> None:
 
 
 async def finish_pending_domains(fleet: Fleet) -> dict[str, Any]:
-    """`{checked, verified, pending, errors}` by name. Run every 15 minutes; safe to run at any time."""
+    """`{checked, verified, pending, errors, rechecked, drifted}` by name. Run every 15 minutes; safe at any time.
+
+    Verified domains are looked at again every hour: `drifted` are those whose records are no longer right (D7).
+    """
     async with fleet.db.connection() as db:
         waiting = await domains.pending(db)
-    return await finish(fleet, waiting)
+        again = await domains.to_look_at_again(fleet, db)
+    done = await finish(fleet, waiting)
+    drifted: list[str] = []
+    for domain in again:
+        try:
+            if (await domains.verify(fleet, domain.name)).broken:
+                drifted.append(domain.name)
+        except MailfleetError as error:
+            done["errors"].append(f"{domain.name}: {error}")
+    return {**done, "rechecked": len(again), "drifted": drifted}
 
 
 async def finish(fleet: Fleet, waiting: Sequence[Domain]) -> dict[str, Any]:

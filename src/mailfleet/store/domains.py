@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, execute, json_rows, row, rows
+from mailfleet.store.database import Connection, execute, json_rows, row, rows, value
 
 State = Literal["new", "zone_ready", "awaiting_key", "records_written", "verifying", "verified", "failed"]
 Purpose = Literal["spf", "dkim", "dmarc", "mx", "tracking", "report", "foreign"]
@@ -175,6 +175,41 @@ async def set_deadline(db: Connection, id: UUID, until: datetime) -> None:
     """From the first writing of the records; later writings do not move it."""
     await execute(
         db, "update mailfleet.domains set verify_until = coalesce(verify_until, %s) where id = %s", [until, id]
+    )
+
+
+async def restart_deadline(db: Connection, id: UUID, until: datetime) -> None:
+    await execute(db, "update mailfleet.domains set verify_until = %s where id = %s", [until, id])
+
+
+async def untouched_since_verified(db: Connection, id: UUID) -> bool:
+    """Was it verified, and is none of its records newer than that? What differs then, somebody else changed."""
+    return bool(
+        await value(
+            db,
+            """select d.verified_at is not null
+                      and not exists (select from mailfleet.dns_records r
+                                      where r.domain_id = d.id and r.desired is not null
+                                        and r.written_at > d.verified_at)
+               from mailfleet.domains d where d.id = %s""",
+            [id],
+        )
+    )
+
+
+async def unseen_since(db: Connection, at: datetime) -> Sequence[Domain]:
+    """Verified domains whose records were last looked at before `at`, by name."""
+    return await rows(
+        db,
+        Domain,
+        "select "
+        + _COLUMNS
+        + """ from mailfleet.domains d
+           where state = 'verified'
+             and coalesce((select max(checked_at) from mailfleet.dns_records r where r.domain_id = d.id),
+                          verified_at, created_at) <= %s
+           order by name""",
+        [at],
     )
 
 
