@@ -100,7 +100,7 @@ create table mailfleet.journal (
     target text not null default '',
     request jsonb not null default '{}',           -- redacted
     match jsonb not null default '{}',             -- what reconciliation reads and compares
-    state text not null default 'intended' check (state in ('intended', 'done', 'refused', 'ambiguous', 'reconciled_done', 'reconciled_absent', 'abandoned')),
+    state text not null default 'intended' check (state in ('intended', 'done', 'refused', 'ambiguous', 'reconciled_done', 'reconciled_absent', 'unreadable', 'abandoned')),
     outcome jsonb not null default '{}',
     error text not null default '',
     actor text not null default '',
@@ -111,6 +111,7 @@ create table mailfleet.journal (
 );
 create index on mailfleet.journal (state, wall_at) where state in ('intended', 'ambiguous');
 create index on mailfleet.journal (vendor, operation, target, intended_at);
+create index on mailfleet.journal ((match ->> 'notice')) where match ? 'notice';
 
 -- Commands that follow from a committed decision. A worker process takes them with "for update skip locked".
 create table mailfleet.outbox (
@@ -228,7 +229,7 @@ create table mailfleet.deliveries (
     alert_id uuid not null references mailfleet.alerts,
     channel text not null check (channel in ('slack', 'sms', 'email')),
     target text not null,
-    state text not null default 'pending' check (state in ('pending', 'sent', 'failed', 'dead')),
+    state text not null default 'pending' check (state in ('pending', 'sent', 'failed', 'dead', 'unknown')),
     attempts int not null default 0,
     next_at timestamptz not null,
     sent_at timestamptz,

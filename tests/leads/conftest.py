@@ -177,7 +177,9 @@ class Box:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
 
-    async def send(self, target: str, *, title: str, body: str, severity: str, context: object) -> str:
+    async def send(
+        self, target: str, *, title: str, body: str, severity: str, context: object, notice: str = ""
+    ) -> str:
         self.sent.append((target, title))
         return str(len(self.sent))
 

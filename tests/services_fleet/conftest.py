@@ -233,7 +233,9 @@ class MemoryChannel:
         self.sent: list[tuple[str, str]] = []
         self.down = False
 
-    async def send(self, target: str, *, title: str, body: str, severity: str, context: object) -> str:
+    async def send(
+        self, target: str, *, title: str, body: str, severity: str, context: object, notice: str = ""
+    ) -> str:
         if self.down:
             raise Unavailable("503", vendor=self.name, operation="post")
         self.sent.append((target, title))

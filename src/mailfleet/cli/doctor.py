@@ -18,6 +18,7 @@ Verdict = Literal["ok", "attention", "failed", "not set"]
 Row = dict[str, Any]
 _SKEW_SECONDS = 30
 _WAITING_SECONDS = 300
+_UNREAD_SECONDS = 3600
 
 
 def doctor(*, offline: bool = False, json: Json = False) -> int:
@@ -90,6 +91,7 @@ async def _with_fleet(fleet: Fleet, settings: Settings, offline: bool) -> list[R
     checks: list[tuple[str, Callable[[], Awaitable[Row]]]] = [
         ("clock", lambda: _clock(fleet)),
         ("workers", lambda: _workers(fleet)),
+        ("unknown outcomes", lambda: _unknown(fleet)),
     ]
     if not offline:
         checks += [
@@ -145,6 +147,20 @@ async def _workers(fleet: Fleet) -> Row:
         return _row("workers", "attention", told, "mailfleet event list shows what failed")
     waiting = oldest > _WAITING_SECONDS
     return _row("workers", "attention" if waiting else "ok", told, "start `mailfleet worker`" if waiting else "")
+
+
+async def _unknown(fleet: Fleet) -> Row:
+    from mailfleet.store import alerts, journal
+
+    async with fleet.db.connection() as db:
+        open_, lost = await journal.waiting(db), await alerts.count_unknown(db)
+    told = f"{open_.entries} writes wait for their reading"
+    if open_.oldest:
+        told += f", the oldest for {open_.oldest.total_seconds() / 3600:.1f} h"
+    if lost:
+        told += f"; {lost} notices may not have arrived"
+    old = open_.oldest is not None and open_.oldest.total_seconds() > _UNREAD_SECONDS
+    return _row("unknown outcomes", "attention" if old or lost else "ok", told, "`mailfleet event unsettled`")
 
 
 async def _smartlead(fleet: Fleet) -> Row:

@@ -76,6 +76,46 @@ def complaint(email: str, *, at: datetime | None = None, json: Json = False) -> 
     show_one(asyncio.run(_complaint(email, at)), as_json=json)
 
 
+@app.command
+def unsettled(*, json: Json = False) -> None:
+    """Writes at vendors whose outcome is not known; the monitor settles them by reading."""
+    columns = ("intended_at", "vendor", "operation", "target", "state", "actor", "id")
+    show(asyncio.run(_unsettled()), as_json=json, columns=columns)
+
+
+@app.command
+def abandon(id: UUID, *, reason: str, json: Json = False) -> None:
+    """Says that such a write needs no reading any more: you looked it up, or it does not matter.
+
+    Parameters
+    ----------
+    id
+        Its id, from `mailfleet event unsettled`.
+    reason
+        What you found; it is kept with the entry.
+    """
+    show_one(asyncio.run(_abandon(id, reason)), as_json=json)
+
+
+async def _unsettled() -> list[dict[str, Any]]:
+    import msgspec
+
+    from mailfleet.cli.session import opened
+    from mailfleet.store import journal
+
+    async with opened() as fleet, fleet.db.connection() as db:
+        return [msgspec.structs.asdict(each) for each in await journal.unsettled(db)]
+
+
+async def _abandon(id: UUID, reason: str) -> dict[str, Any]:
+    from mailfleet.cli.session import opened
+    from mailfleet.services import reconcile
+
+    async with opened() as fleet:
+        await reconcile.abandon(fleet, id, reason)
+    return {"id": str(id), "state": "abandoned", "reason": reason}
+
+
 async def _list(kind: str, received: str | None, limit: int) -> list[dict[str, Any]]:
     import msgspec
 

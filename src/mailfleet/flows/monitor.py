@@ -17,7 +17,7 @@ INTERVAL = timedelta(minutes=15)
     tags=["tier:realtime", "mailfleet"],
 )
 async def mailfleet_monitor_flow() -> dict[str, Any]:
-    """`{checked, paused, throttled, complaints, vendors, confirmed, delivered}` of one round (S1, S8, S12b)."""
+    """`{checked, paused, throttled, complaints, vendors, confirmed, settled, delivered}` (S1, S8, S12b, I5)."""
     return await run(
         "mailfleet_monitor",
         key="monitor",
@@ -30,6 +30,7 @@ async def mailfleet_monitor_flow() -> dict[str, Any]:
             "complaints": {},
             "vendors": {},
             "confirmed": 0,
+            "settled": 0,
             "delivered": 0,
         },
         max_lag=INTERVAL,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+import msgspec
+
 from mailfleet.errors import Conflict, RateLimited
+from mailfleet.log import redact
 from mailfleet.platforms.ports import Zone, ZoneRecord
+from mailfleet.platforms.settling import Finding, OpenWrite, found, unclear, unreadable
 from mailfleet.vendors.cloudflare import client, txt
 from mailfleet.vendors.cloudflare.client import CloudflareClient
 
@@ -27,9 +31,25 @@ class CloudflareDns:
     async def close(self) -> None:
         await self.client.close()
 
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset({self.client.transport.key_id})
+
+    async def settle(self, write: OpenWrite) -> Finding:
+        match write.operation:
+            case "create_zone":
+                zone = await self.find_zone(str(write.match["name"]))
+                return found(zone is not None, ref=zone and zone.ref)
+            case "batch_records":
+                return _batch(write.match, await self.client.records(str(write.match["zone"])))
+            case "check_activation":
+                return unreadable("it only asks Cloudflare to look; the zone's status tells")
+            case _:
+                return unreadable(f"nobody knows how to read {write.operation}")
+
     async def find_zone(self, name: str) -> Zone | None:
-        found = [zone for zone in await self.client.zones(name) if zone.name.lower() == name.lower()]
-        return _zone(found[0]) if found else None
+        named = [zone for zone in await self.client.zones(name) if zone.name.lower() == name.lower()]
+        return _zone(named[0]) if named else None
 
     async def zone(self, ref: str) -> Zone:
         return _zone(await self.client.zone(ref))
@@ -40,8 +60,8 @@ class CloudflareDns:
             return _zone(await self.client.create_zone(name))
         except Conflict as error:
             conflict = error
-        if found := await self.find_zone(name):
-            return found
+        if there := await self.find_zone(name):
+            return there
         raise Conflict(
             f"The zone {name} exists in another Cloudflare account.",
             vendor="cloudflare",
@@ -58,7 +78,7 @@ class CloudflareDns:
             return
 
     async def records(self, zone_ref: str) -> Sequence[ZoneRecord]:
-        return [_record(found) for found in await self.client.records(zone_ref)]
+        return [_record(each) for each in await self.client.records(zone_ref)]
 
     async def apply(
         self, zone_ref: str, *, create: Sequence[ZoneRecord] = (), change: Sequence[ZoneRecord] = ()
@@ -89,6 +109,36 @@ def same(one: ZoneRecord, other: ZoneRecord) -> bool:
     if one.type.upper() == "TXT":
         return one.content == other.content
     return _host(one.content) == _host(other.content) and (one.priority or 0) == (other.priority or 0)
+
+
+def _batch(asked: Mapping[str, Any], standing: Sequence[client.Record]) -> Finding:
+    """All or nothing (cloudflare:dns_records/batch). A record counts as read when type, name and content agree."""
+    have = [(each.id, _redacted(_record(each))) for each in standing]
+    right = total = 0
+    for row in (*asked.get("posts", ()), *asked.get("patches", ()), *asked.get("puts", ())):
+        wanted, total = _redacted(_asked(row)), total + 1
+        right += any(same(wanted, record) and row.get("id") in (None, id) for id, record in have)
+    for row in asked.get("deletes", ()):
+        total += 1
+        right += all(row["id"] != id for id, _ in have)
+    if 0 < right < total:
+        return unclear(f"{right} of {total} changes are seen", zone=asked["zone"])
+    return found(right == total, changes=total)
+
+
+def _asked(row: Mapping[str, Any]) -> ZoneRecord:
+    content = str(row["content"])
+    return ZoneRecord(
+        type=str(row["type"]),
+        name=str(row["name"]),
+        content=txt.decode(content) if row["type"] == "TXT" else content,
+        priority=row.get("priority"),
+    )
+
+
+def _redacted(record: ZoneRecord) -> ZoneRecord:
+    """As the journal keeps it, so that the two can be compared."""
+    return msgspec.structs.replace(record, content=redact(record.content))
 
 
 def _host(name: str) -> str:

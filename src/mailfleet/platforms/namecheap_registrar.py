@@ -8,6 +8,7 @@ import msgspec
 
 from mailfleet.errors import Conflict, MissingSetting, NotAllowed, VendorError
 from mailfleet.platforms.ports import Quote
+from mailfleet.platforms.settling import Finding, OpenWrite, found, unreadable
 from mailfleet.vendors.namecheap.client import NamecheapClient
 
 
@@ -52,6 +53,21 @@ class NamecheapRegistrar:
 
     async def close(self) -> None:
         await self.client.close()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset({self.client.transport.key_id})
+
+    async def settle(self, write: OpenWrite) -> Finding:
+        domain = str(write.match.get("domain", ""))
+        match write.operation:
+            case "register_domain":
+                return found(await self.client.owned(domain))
+            case "set_nameservers":
+                servers = sorted(await self.client.nameservers(domain))
+                return found(servers == sorted(map(str.lower, write.match["nameservers"])), read=servers)
+            case _:
+                return unreadable(f"nobody knows how to read {write.operation}")
 
     async def quote(self, domain: str) -> Quote:
         """The price of one year with fees; None when Namecheap names none, and then nothing is bought."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from mailfleet.platforms.settling import Finding, OpenWrite, unreadable
 from mailfleet.vendors.slack.client import SlackClient
 from mailfleet.vendors.twilio.client import TwilioClient
 
@@ -30,10 +31,19 @@ class SlackChannel:
     async def close(self) -> None:
         await self._client.close()
 
-    async def send(self, target: str, *, title: str, body: str, severity: str, context: Mapping[str, object]) -> str:
+    @property
+    def keys(self) -> frozenset[str]:
+        return self._client.keys
+
+    async def settle(self, write: OpenWrite) -> Finding:
+        return unreadable("Slack shows what a channel holds only to a right that is not asked for")
+
+    async def send(
+        self, target: str, *, title: str, body: str, severity: str, context: Mapping[str, object], notice: str = ""
+    ) -> str:
         mark = MARKS.get(severity, "")
         text = plain(f"{mark} {title}\n{body}".strip())
-        return await self._client.post(target, text, blocks(title, body, mark, context))
+        return await self._client.post(target, text, blocks(title, body, mark, context), notice=notice)
 
 
 class SmsChannel:
@@ -47,8 +57,17 @@ class SmsChannel:
     async def close(self) -> None:
         await self._client.close()
 
-    async def send(self, target: str, *, title: str, body: str, severity: str, context: Mapping[str, object]) -> str:
-        return (await self._client.send(target, f"{severity.upper()}: {title}\n{body}")).sid
+    @property
+    def keys(self) -> frozenset[str]:
+        return self._client.keys
+
+    async def settle(self, write: OpenWrite) -> Finding:
+        return unreadable("the message's id was in the lost answer, and without it no message can be told from another")
+
+    async def send(
+        self, target: str, *, title: str, body: str, severity: str, context: Mapping[str, object], notice: str = ""
+    ) -> str:
+        return (await self._client.send(target, f"{severity.upper()}: {title}\n{body}", notice=notice)).sid
 
 
 def blocks(title: str, body: str, mark: str, context: Mapping[str, object]) -> list[dict[str, Any]]:

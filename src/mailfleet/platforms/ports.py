@@ -127,8 +127,10 @@ class NoticeChannel(Protocol):
     name: Literal["slack", "sms", "email"]
 
     async def close(self) -> None: ...
-    async def send(self, target: str, *, title: str, body: str, severity: str, context: Mapping[str, object]) -> str:
-        """The channel's own reference of the message."""
+    async def send(
+        self, target: str, *, title: str, body: str, severity: str, context: Mapping[str, object], notice: str = ""
+    ) -> str:
+        """The channel's own reference of the message. `notice` is ours: the journal keeps it with the call."""
         ...
 
 

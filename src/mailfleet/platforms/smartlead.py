@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from mailfleet.errors import Conflict
-from mailfleet.platforms import smartlead_events, smartlead_words
+from mailfleet.platforms import smartlead_events, smartlead_settling, smartlead_words
 from mailfleet.platforms.port import (
     AddedLeads,
     Applied,
@@ -29,6 +29,7 @@ from mailfleet.platforms.port import (
     WarmupReading,
     WarmupSettings,
 )
+from mailfleet.platforms.settling import Finding, OpenWrite
 from mailfleet.platforms.smartlead_leads import sorted_out
 from mailfleet.vendors.smartlead.client import SmartleadClient
 from mailfleet.vendors.smartlead.leads import BATCH
@@ -62,6 +63,13 @@ class SmartleadPlatform:
 
     async def close(self) -> None:
         await self.client.close()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset({self.client.transport.key_id})
+
+    async def settle(self, write: OpenWrite) -> Finding:
+        return await smartlead_settling.settle(self.client, write)
 
     async def connect_mailbox(self, spec: MailboxSpec) -> str:
         """The new account's id. A known address is not connected twice: raises `Conflict`, find it instead."""

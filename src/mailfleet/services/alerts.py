@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from mailfleet.errors import MailfleetError
+import structlog
+
+from mailfleet.errors import Ambiguous, MailfleetError
 from mailfleet.services.context import Fleet
-from mailfleet.store import alerts, outbox
+from mailfleet.store import alerts, journal, outbox
 from mailfleet.store.alerts import Channel, Due, Severity
 from mailfleet.store.database import Connection
 
@@ -16,6 +18,7 @@ DELIVER = "alert.deliver"
 ATTEMPTS = 8
 _LEASE = timedelta(minutes=5)
 _DEFAULT_CHANNEL = "#mailfleet-alerts"
+log = structlog.get_logger(__name__)
 
 
 async def raise_alert(
@@ -84,6 +87,8 @@ async def resolve_of(fleet: Fleet, db: Connection, *beginnings: str) -> int:
 
 
 async def _deliver(fleet: Fleet, delivery: Due) -> bool:
+    if delivery.attempts > 1 and await _left_before(fleet, delivery):
+        return False
     channel = fleet.channels.get(delivery.channel)
     try:
         if channel is None:
@@ -94,21 +99,39 @@ async def _deliver(fleet: Fleet, delivery: Due) -> bool:
             body=delivery.body,
             severity=delivery.severity,
             context=delivery.context,
+            notice=str(delivery.id),
         )
+    except Ambiguous as error:
+        async with fleet.db.connection() as db:
+            await alerts.unknown(db, delivery.id, error=f"{error.code} {error}")
+        return False
     except MailfleetError as error:
-        await _put_off(fleet, delivery, error)
+        await _put_off(fleet, delivery, f"{error.code} {error}")
+        return False
+    except Exception as error:  # whatever a channel raises, the notices behind it go out
+        log.exception("a notice could not be sent", error=type(error).__name__)
+        await _put_off(fleet, delivery, type(error).__name__)
         return False
     async with fleet.db.connection() as db:
         await alerts.sent(db, delivery.id, vendor_ref=ref, at=fleet.clock.now())
     return True
 
 
-async def _put_off(fleet: Fleet, delivery: Due, error: MailfleetError) -> None:
+async def _left_before(fleet: Fleet, delivery: Due) -> bool:
+    """Whether a process that died had it sent, or may have: then it is not sent again (I5)."""
+    async with fleet.db.transaction() as db:
+        left = await journal.of_notice(db, delivery.id)
+        if left and left.state in ("done", "reconciled_done"):
+            await alerts.sent(db, delivery.id, vendor_ref="", at=left.finished_at or left.intended_at)
+        elif left and left.state != "reconciled_absent":
+            await alerts.unknown(db, delivery.id, error="its process died between the call and its answer")
+    return left is not None and left.state != "reconciled_absent"
+
+
+async def _put_off(fleet: Fleet, delivery: Due, error: str) -> None:
     again = fleet.clock.now() + timedelta(minutes=2**delivery.attempts)
     async with fleet.db.connection() as db:
-        await alerts.failed(
-            db, delivery.id, error=f"{error.code} {error}", next_at=again if delivery.attempts < ATTEMPTS else None
-        )
+        await alerts.failed(db, delivery.id, error=error, next_at=again if delivery.attempts < ATTEMPTS else None)
 
 
 def _targets(fleet: Fleet, severity: Severity, channel: str) -> list[tuple[Channel, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from mailfleet.rules.campaigns import CampaignConfig
 from mailfleet.services import alerts, commands, dedup, suppression
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
-from mailfleet.store import campaigns, contacts, holds, leads, links, ownership, watermarks
+from mailfleet.store import campaigns, contacts, events, holds, leads, links, ownership, watermarks
 from mailfleet.store.campaigns import Campaign
 from mailfleet.store.database import Connection
 from mailfleet.store.leads import Lead
@@ -62,10 +63,25 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
 async def push(fleet: Fleet, campaign_id: UUID, ids: Sequence[int]) -> Pushed:
     """Pushes these leads to the campaign, in batches of what the platform takes. Unsettled batches come first.
 
-    Raises NotAllowed with every reason when the campaign takes no leads now; Ambiguous never: it is kept for reading.
+    Raises NotAllowed with every reason when the campaign takes no leads now, Busy when another run is pushing to it;
+    Ambiguous never: it is kept for reading.
     """
     fleet, campaign, ref = await _open_campaign(fleet, campaign_id)
-    done = await settle_unsettled(fleet, campaign, ref)
+    async with _alone(fleet, campaign):
+        return await settle_unsettled(fleet, campaign, ref) + await _push_all(fleet, campaign, ref, ids)
+
+
+@asynccontextmanager
+async def _alone(fleet: Fleet, campaign: Campaign) -> AsyncGenerator[None]:
+    """One run pushes to a campaign at a time: a batch that is under way looks like one that a crash left open."""
+    async with fleet.db.single_flight(f"push:{campaign.id}") as mine:
+        if not mine:
+            raise Busy(f"Another run is pushing leads to {campaign.name}.", hint="Wait for it to end.")
+        yield
+
+
+async def _push_all(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[int]) -> Pushed:
+    done = Pushed()
     size = fleet.platform(campaign.platform).capabilities.max_leads_per_call
     for start in range(0, len(ids), size):
         done += await _push_batch(fleet, campaign, ref, ids[start : start + size])
@@ -79,10 +95,11 @@ async def ready(fleet: Fleet, campaign: Campaign, *, limit: int = 100_000) -> li
         return await leads.ready(db, campaign_id=campaign.id, client_id=campaign.client_id, shared=alone, limit=limit)
 
 
-async def settle_unsettled(fleet: Fleet, campaign: Campaign, ref: str) -> Pushed:
-    """Reads at the platform what became of batches that a crash or an unknown outcome left open (I5)."""
+async def settle_unsettled(fleet: Fleet, campaign: Campaign, ref: str, *, until: datetime | None = None) -> Pushed:
+    """Reads at the platform what became of batches that a crash or an unknown outcome left open (I5); with `until`,
+    of those claimed by then."""
     async with fleet.db.connection() as db:
-        open_batches = await ownership.unsettled(db, campaign.id)
+        open_batches = await ownership.unsettled(db, campaign.id, until)
     done = Pushed()
     for batch in open_batches:
         done += await _reconcile(fleet, campaign, ref, batch)
@@ -267,6 +284,8 @@ async def _keep(
     """Writes what became of each lead, in one transaction; nothing of a batch is left without a state (I2)."""
     by_id = {each.lead_id: each for each in mine}
     async with fleet.db.transaction() as db:
+        # Leads before their rows in the ledger, as a suppression takes them: neither waits for the other crosswise.
+        await events.lock_leads(db, sorted(by_id))
         now = fleet.clock.now()
         late = await ownership.pushed(db, fate.active, batch_id=batch_id, at=now)
         await commands.order_stop(fleet, db, late, late="pushed")
@@ -343,17 +362,16 @@ async def _mark(fleet: Fleet, batch_id: UUID, state: str, result: Mapping[str, o
 
 async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
     """Everything that is ready for this campaign. Raises Busy when another run is pushing it."""
-    async with fleet.db.single_flight(f"push:{campaign.id}") as mine:
-        if not mine:
-            raise Busy(f"Another run is pushing leads to {campaign.name}.", hint="Wait for it to end.")
+    async with _alone(fleet, campaign):
         fleet, opened, ref = await _open_campaign(fleet, campaign.id)
         settled = await settle_unsettled(fleet, opened, ref)
-        return settled + await push(fleet, campaign.id, await ready(fleet, campaign))
+        return settled + await _push_all(fleet, opened, ref, await ready(fleet, opened))
 
 
-async def settle_open(fleet: Fleet, campaign: Campaign) -> Pushed:
-    """`settle_unsettled` for a campaign that may not be at its platform yet."""
+async def settle_open(fleet: Fleet, campaign: Campaign, *, until: datetime | None = None) -> Pushed:
+    """`settle_unsettled` for a campaign that may not be at its platform yet; one that is being pushed to is left alone."""
     async with fleet.db.connection() as db:
         fleet = await fleet_of(fleet, campaign.client_id, db)
         ref = await links.ref(db, platform=campaign.platform, kind="campaign", ours=campaign.id)
-    return await settle_unsettled(fleet, campaign, ref) if ref else Pushed()
+    async with fleet.db.single_flight(f"push:{campaign.id}") as mine:
+        return await settle_unsettled(fleet, campaign, ref, until=until) if mine and ref else Pushed()

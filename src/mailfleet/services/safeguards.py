@@ -12,7 +12,7 @@ from uuid import UUID
 
 from mailfleet.rules import autopause, bounce_bands, complaints
 from mailfleet.rules.autopause import Health, Verdict
-from mailfleet.services import alerts, clients, holds, mailboxes, vendor_health
+from mailfleet.services import alerts, clients, holds, mailboxes, reconcile, vendor_health
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import local_day
 from mailfleet.store import holds as hold_rows
@@ -138,9 +138,10 @@ async def _counts(fleet: Fleet, db: Connection, id: UUID, span: timedelta) -> Co
 
 async def watch(fleet: Fleet) -> dict[str, Any]:
     """One round over everything that sends: `{checked, paused, throttled, complaints, vendors, confirmed,
-    delivered}`.
+    settled, delivered}`.
 
-    Ends by trying again what no read has confirmed and by sending the notices that are due.
+    Ends by trying again what no read has confirmed, by reading what became of writes of unknown outcome, and by
+    sending the notices that are due.
     """
     await clients.check_policies(fleet)
     async with fleet.db.connection() as db:
@@ -168,6 +169,7 @@ async def watch(fleet: Fleet) -> dict[str, Any]:
         "complaints": found,
         "vendors": await vendor_health.check(fleet),
         "confirmed": await holds.enforce_unconfirmed(fleet),
+        "settled": (await reconcile.settle_open(fleet)).settled,
         "delivered": await alerts.deliver_due(fleet),
     }
 

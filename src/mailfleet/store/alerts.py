@@ -111,6 +111,25 @@ async def failed(db: Connection, id: UUID, *, error: str, next_at: datetime | No
     )
 
 
+async def unknown(db: Connection, id: UUID, *, error: str) -> None:
+    """It may have arrived: not made again (I5)."""
+    await execute(
+        db,
+        """update mailfleet.deliveries set state = 'unknown', error = %s
+           where id = %s and state in ('pending', 'failed')""",
+        [error, id],
+    )
+
+
+async def count_unknown(db: Connection) -> int:
+    """Deliveries of open alerts of which nobody knows whether they arrived."""
+    return await value(
+        db,
+        """select count(*) from mailfleet.deliveries d join mailfleet.alerts a on a.id = d.alert_id
+           where d.state = 'unknown' and a.resolved_at is null""",
+    )
+
+
 async def resolve(db: Connection, fact_key: str, at: datetime) -> bool:
     changed = await execute(
         db,

@@ -1,8 +1,9 @@
 """Every write to a vendor, recorded before it leaves (I5).
 
 intended → done | refused | abandoned (it never left) | ambiguous; ambiguous → reconciled_done | reconciled_absent |
-abandoned (a person's word). An entry that stays `intended` belongs to a process that died: it counts as ambiguous once
-it is old enough, by the database's clock, that no attempt can still be under way.
+unreadable (there is nothing to read it from) | abandoned (a person's word). An entry that stays `intended` belongs to
+a process that died: it counts as ambiguous once it is old enough, by the database's clock, that no attempt can still be
+under way.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from psycopg.types.json import Json
 
 from mailfleet.clock import Clock
 from mailfleet.errors import StoreError
-from mailfleet.store.database import Connection, Database, execute, rows, tuples, value
+from mailfleet.store.database import Connection, Database, execute, row, rows, tuples, value
 
-State = Literal["intended", "done", "refused", "ambiguous", "reconciled_done", "reconciled_absent", "abandoned"]
+State = Literal[
+    "intended", "done", "refused", "ambiguous", "reconciled_done", "reconciled_absent", "unreadable", "abandoned"
+]
 Settled = Literal["done", "refused", "ambiguous", "abandoned"]
-Reconciled = Literal["reconciled_done", "reconciled_absent", "abandoned"]
+Reconciled = Literal["reconciled_done", "reconciled_absent", "unreadable", "abandoned"]
 
 LONGEST_ATTEMPT = timedelta(minutes=15)
 """Real time after which nobody can still be waiting for an answer."""
@@ -43,6 +46,20 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     intended_at: datetime
     finished_at: datetime | None
+
+
+class Open(Entry, frozen=True, kw_only=True):
+    """One whose outcome is unknown. `wall_at` and `age` are by the database's clock."""
+
+    wall_at: datetime
+    age: timedelta
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """How many outcomes are unknown, and how long the oldest has been."""
+
+    entries: int
+    oldest: timedelta | None
 
 
 class PostgresJournal:
@@ -113,6 +130,56 @@ async def unsettled(
              and (cardinality(%(operations)s::text[]) = 0 or operation = any(%(operations)s::text[]))
            order by wall_at, id""",
         {"age": older_than, "vendor": vendor, "operations": list(operations)},
+    )
+
+
+async def take(
+    db: Connection, *, after: Open | None, ambiguous_for: timedelta, intended_for: timedelta = LONGEST_ATTEMPT
+) -> Open | None:
+    """The next one whose outcome is unknown, locked until the transaction ends; nobody else gets it meanwhile."""
+    return await row(
+        db,
+        Open,
+        """select id, vendor, operation, key_id, target, request, match, state, outcome, error, actor,
+                  intended_at, finished_at, wall_at, clock_timestamp() - wall_at as age
+           from mailfleet.journal
+           where state in ('intended', 'ambiguous')
+             and wall_at <= clock_timestamp()
+                 - case state when 'intended' then %(intended_for)s::interval else %(ambiguous_for)s::interval end
+             and (%(at)s::timestamptz is null or (wall_at, id) > (%(at)s, %(id)s::uuid))
+           order by wall_at, id limit 1 for update skip locked""",
+        {
+            "ambiguous_for": ambiguous_for,
+            "intended_for": intended_for,
+            "at": after and after.wall_at,
+            "id": after and after.id,
+        },
+    )
+
+
+async def waiting(db: Connection) -> Waiting:
+    """Those that `take` would give, sooner or later."""
+    found = await row(
+        db,
+        Waiting,
+        """select count(*)::int as entries, max(clock_timestamp() - wall_at) as oldest from mailfleet.journal
+           where state = 'ambiguous' or (state = 'intended' and wall_at < clock_timestamp() - %s::interval)""",
+        [LONGEST_ATTEMPT],
+    )
+    return found or Waiting(entries=0, oldest=None)
+
+
+async def of_notice(db: Connection, notice: UUID) -> Entry | None:
+    """The latest sending of this delivery that left, or may have left."""
+    return await row(
+        db,
+        Entry,
+        """select id, vendor, operation, key_id, target, request, match, state, outcome, error, actor,
+                  intended_at, finished_at
+           from mailfleet.journal
+           where match ->> 'notice' = %s and match ? 'notice' and state not in ('refused', 'abandoned')
+           order by wall_at desc, id limit 1""",
+        [str(notice)],
     )
 
 

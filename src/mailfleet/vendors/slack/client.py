@@ -18,7 +18,7 @@ from mailfleet.vendors.transport.transport import Means, Transport
 BASE_URL = "https://slack.com/api"
 WINDOWS: tuple[Window, ...] = ((1, 1.0), (50, 60.0))
 """About one message a second and channel (slack:rate-limits)."""
-_WHY = "reading needs a scope we do not ask for: a notice twice is better than one lost"
+_WHY = "reading needs a scope we do not ask for; the notice is told as of unknown outcome and not repeated"
 POST = Operation(  # slack:chat.postMessage
     name="post_message", method="POST", path="/chat.postMessage", reconcile=f"not at all: {_WHY}"
 )
@@ -53,19 +53,25 @@ class SlackClient:
     def usable(self) -> bool:
         return bool(self._by_token or self._by_hook)
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The accounts it posts with, as the journal names them."""
+        return frozenset(transport.key_id for transport in (self._by_token, self._by_hook) if transport)
+
     async def close(self) -> None:
         for transport in (self._by_token, self._by_hook):
             if transport:
                 await transport.close()
 
-    async def post(self, channel: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> str:
+    async def post(self, channel: str, text: str, blocks: Sequence[Mapping[str, Any]] = (), *, notice: str = "") -> str:
         """The message's `ts`; empty by webhook, which answers `ok` and no more."""
         body: dict[str, Any] = {"text": text, **({"blocks": list(blocks)} if blocks else {})}
+        match = {"channel": channel, **({"notice": notice} if notice else {})}
         if self._by_token:
             body["channel"] = channel
-            return (await self._by_token.ask(POST, Posted, body=body, match={"channel": channel})).ts
+            return (await self._by_token.ask(POST, Posted, body=body, match=match)).ts
         if self._by_hook:
-            await self._by_hook.call(HOOK, body=body, match={"channel": channel})
+            await self._by_hook.call(HOOK, body=body, match=match)
             return ""
         raise Unauthorized(
             "Slack is not set up.", vendor="slack", operation="post_message", hint="Set SLACK_BOT_TOKEN or its webhook."
@@ -81,14 +87,18 @@ def _vendor(base_url: str, access: Access) -> Vendor:
 
 
 def judge(answer: Answer) -> Failure | None:
-    """200 with `ok:false` is Slack's usual no; a webhook says it in plain text."""
+    """200 with `ok:false` is Slack's usual no; a webhook says it in plain text.
+
+    An answered error counts as not posted, also a 5xx: in an outage a notice twice is better than none.
+    """
     said = str(answer.fields.get("error") or text_of(answer))
     if 200 <= answer.status < 300:
         if answer.fields.get("ok") is True or said == "ok":
             return None
         kind = _ERRORS.get(said, Invalid)
-        return Failure(kind=kind, message=said, settled=kind is not Unavailable)
+        return Failure(kind=kind, message=said)
     known = _ERRORS.get(said)
     if known and answer.status < 500:
         return Failure(kind=known, message=said)
-    return by_status(answer, said)
+    failure = by_status(answer, said)
+    return failure and msgspec.structs.replace(failure, settled=True)
