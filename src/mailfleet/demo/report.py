@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from mailfleet.demo.evidence import Check, Claims, Witness
 from mailfleet.demo.scenario import Played
@@ -125,22 +127,24 @@ def _flow(flow: str, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"runs": len(results), "results": [{**last, **sums}]}
 
 
-def _flow_table(flow: str, part: Mapping[str, Any]) -> Table:
+def _flow_table(flow: str, part: Mapping[str, Any]) -> Group:
     results: Sequence[Mapping[str, Any]] = part["results"]
-    table = Table("returned", *("" for _ in results), title=f"{flow} · {part['runs']} runs", title_justify="left")
-    for key in results[0]:
-        table.add_row(key, *(_shown(result[key]) for result in results))
-    return table
+    runs = "1 run" if part["runs"] == 1 else f"{part['runs']} runs"
+    rows = [(key, *(result[key] for result in results)) for key in results[0]]
+    return _table(f"{flow} · {runs}", ("returned", *("" for _ in results)), rows)
 
 
-def _table(title: str, columns: Sequence[str], rows: Any) -> Table:
-    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+def _table(title: str, columns: Sequence[str], rows: Any) -> Group:
+    """The title stands above: within a table it would wrap at the table's own width."""
+    table = Table(*columns, header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*map(_shown, row))
-    return table
+    return Group(Text(title, style="bold"), table)
 
 
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value)) or "none"
     return "yes" if value is True else "no" if value is False else "" if value is None else str(value)

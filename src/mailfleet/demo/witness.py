@@ -34,7 +34,7 @@ async def hear(
         sms=[_notice(line) for line in await control.log("sms")],
         in_campaign=frozenset(await _campaign_leads(sandbox["smartlead"], [each["id"] for each in state["campaigns"]])),
         dns={domain: await _answers(domain, keys, nameserver) for domain, keys in selectors.items()},
-        flow_runs=await flow_runs(prefect_api, tag),
+        flow_runs=await flow_runs(prefect_api, tag) if prefect_api else {},
     )
 
 
