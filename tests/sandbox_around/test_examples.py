@@ -125,7 +125,7 @@ def test_the_campaign_says_who_writes_and_how_to_stop_it() -> None:
     people = tomllib.loads((EXAMPLES / "personas.toml").read_text())["persona"]
 
     assert [step["step"] for step in campaign["sequence"]] == [1, 2, 3]
-    assert campaign["tracking"] == {"opens": True, "clicks": False}
+    assert campaign["tracking"] == {"opens": True, "clicks": True}
     for step in campaign["sequence"]:
         assert "{{unsubscribe}}" in step["body"]
         assert campaign["identity"]["postal_address"] in step["body"]

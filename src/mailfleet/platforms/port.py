@@ -109,6 +109,8 @@ class WarmupReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One mail of a sequence. `body` is HTML; the merge fields in it are the platform's to fill."""
+
     position: int
     subject: str
     body: str

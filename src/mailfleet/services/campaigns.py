@@ -12,6 +12,7 @@ from mailfleet.errors import Ambiguous, Busy, MailfleetError, NotAllowed, Unknow
 from mailfleet.platforms.port import CampaignSettings, CampaignStats, Schedule, SendingPlatform, Step
 from mailfleet.rules import campaigns as rules
 from mailfleet.rules import limits
+from mailfleet.rules.bodies import to_html
 from mailfleet.rules.campaigns import CampaignConfig, Check, Readiness
 from mailfleet.services import budgets, holds, push, readings
 from mailfleet.services.clients import fleet_of, the_client
@@ -292,9 +293,9 @@ def _port_step(step: rules.Step, config: CampaignConfig) -> Step:
     return Step(
         position=step.step,
         subject=step.subject,
-        body=_ours_filled(step.body, filled),
+        body=to_html(_ours_filled(step.body, filled)),
         delay_days=step.delay_days,
-        variants=tuple((form.label, form.subject, _ours_filled(form.body, filled)) for form in step.variants),
+        variants=tuple((form.label, form.subject, to_html(_ours_filled(form.body, filled))) for form in step.variants),
     )
 
 
