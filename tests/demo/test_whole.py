@@ -1,4 +1,4 @@
-"""`mailfleet demo` as a user calls it, small: every part a process, every run at Prefect, nothing but JSON on stdout."""
+"""`mailfleet demo` as a user calls it, small: every part a process, every run at Prefect, only JSON on stdout."""
 
 from __future__ import annotations
 
