@@ -26,6 +26,7 @@ from mailfleet.platforms.port import SendingPlatform
 from mailfleet.platforms.ports import DnsHost, MailboxHost, NoticeChannel, Registrar
 from mailfleet.platforms.smartlead import SmartleadPlatform
 from mailfleet.policy.load import load
+from mailfleet.policy.model import Escalation
 from mailfleet.services import credentials
 from mailfleet.services.context import Fleet
 from mailfleet.settings import Settings, missing, usable
@@ -41,6 +42,7 @@ from mailfleet.vendors.cloudflare.client import CloudflareClient
 from mailfleet.vendors.namecheap.client import NamecheapClient
 from mailfleet.vendors.slack.client import SlackClient
 from mailfleet.vendors.smartlead.client import get_smartlead_client
+from mailfleet.vendors.transport.operation import Patience
 from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.transport.transport import Means
 from mailfleet.vendors.twilio.client import TwilioClient
@@ -89,7 +91,7 @@ async def open_fleet(settings: Settings, *, actor: str = "machine") -> AsyncGene
         dsn, _ = await asyncio.to_thread(stack.enter_context, database(settings))
         await asyncio.to_thread(require_current, dsn)
         db = await stack.enter_async_context(Database(dsn, max_size=settings.mailfleet_database_pool))
-        means = await _means(stack, db, clock, actor)
+        means = await _means(stack, db, clock, actor, policy.escalation)
         vault = Vault(kek)
         async with db.connection() as rows:
             suppression_key = await vault.kept(rows, "suppression")
@@ -135,13 +137,14 @@ def webhook_base(settings: Settings) -> str:
     return f"{public}/hooks/{receiver_token(settings)}" if public else ""
 
 
-async def _means(stack: contextlib.AsyncExitStack, db: Database, clock: Clock, actor: str) -> Means:
+async def _means(stack: contextlib.AsyncExitStack, db: Database, clock: Clock, actor: str, rule: Escalation) -> Means:
     calls = await stack.enter_async_context(PostgresCalls(db, clock).writing())
     return Means(
         journal=PostgresJournal(db, clock, actor=actor),
         budget=PostgresBudget(db),
         circuit=PostgresCircuit(db),
         calls=calls,
+        patience=Patience(timeouts=rule.timeout_attempts),
     )
 
 

@@ -130,7 +130,6 @@ def test_errors_of_ours_find_their_row() -> None:
 def test_escalation() -> None:
     rule = POLICY.escalation
     assert [escalation.failures_alert(rule, n) for n in (5, 6)] == [False, True]
-    assert [escalation.gives_up(rule, n) for n in (2, 3)] == [False, True]
     long_ago = NOW - timedelta(hours=3)
     assert escalation.webhooks_silent(rule, None, long_ago, NOW)
     assert not escalation.webhooks_silent(rule, NOW - timedelta(minutes=59), long_ago, NOW)

@@ -292,6 +292,30 @@ async def test_vendor_trouble_is_told_once_an_hour(world: Any, status: str, coun
     assert told == ([(severity,)] if severity else [])
 
 
+async def test_webhooks_that_stop_coming_are_told_once_until_they_come_again(sending: Any) -> None:
+    sending.fleet.webhook_base = "http://127.0.0.1/hooks/t"
+    await happened(sending, "sent", 1, hours_ago=0.5)
+    assert (await monitor(sending))["vendors"] == {}
+    sending.days_pass(1 / 24)
+    assert "smartlead webhooks" in (await monitor(sending))["vendors"]
+    await monitor(sending)
+    silent = "select severity, resolved_at is not null from mailfleet.alerts where kind = 'webhooks_silent'"
+    assert await sending.ask(silent) == [("critical", False)]
+    await sending.do(
+        """insert into mailfleet.webhook_inbox (id, platform, received_at, body)
+           values (gen_random_uuid(), 'smartlead', %s, '{}')""",
+        sending.clock.now(),
+    )
+    assert (await monitor(sending))["vendors"] == {}
+    assert await sending.ask(silent) == [("critical", True)]
+
+
+async def test_no_webhook_is_missed_where_nothing_was_sent(sending: Any) -> None:
+    sending.fleet.webhook_base = "http://127.0.0.1/hooks/t"
+    sending.days_pass(1)
+    assert (await monitor(sending))["vendors"] == {}
+
+
 # credentials and purchases
 
 

@@ -12,11 +12,6 @@ def failures_alert(rule: Escalation, failures_last_hour: int) -> bool:
     return failures_last_hour > rule.api_failures_per_hour
 
 
-def gives_up(rule: Escalation, attempts: int) -> bool:
-    """Has a read timed out as often as it may be tried?"""
-    return attempts >= rule.timeout_attempts
-
-
 def webhooks_silent(rule: Escalation, last_webhook_at: datetime | None, since: datetime, now: datetime) -> bool:
     """Mails have been leaving since `since`, and no webhook has come for too long: a critical alert."""
     return now - max(last_webhook_at or since, since) > timedelta(hours=rule.webhook_silence_hours)

@@ -10,7 +10,8 @@ import msgspec
 
 from mailfleet.errors import VendorError
 from mailfleet.platforms.port import CampaignSeen, CampaignStats, PlatformEvent, SendingPlatform, SentMessage
-from mailfleet.services import alerts, events, holds
+from mailfleet.rules import escalation
+from mailfleet.services import alerts, events, holds, vendor_health
 from mailfleet.services.clients import views
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns, inbox, leads, links, ownership, watermarks
@@ -19,6 +20,8 @@ from mailfleet.store.campaigns import Campaign
 
 GRACE = timedelta(minutes=10)
 """A fact younger than this may still come by webhook."""
+CALM = timedelta(minutes=14)
+"""How often the second source is read while webhooks come: every scheduled run, with a minute for its lateness."""
 _PAGE = 500
 
 
@@ -39,11 +42,12 @@ async def poll(fleet: Fleet, *, campaign_id: UUID | None = None, since: datetime
     async with fleet.db.connection() as db:
         wanted = await campaigns.every(db, states=("running", "paused"))
         theirs = await views(fleet, db)
+        silent = {name for name, each in (await vendor_health.silences(fleet, db)).items() if each.too_long}
     wanted = [each for each in wanted if campaign_id in (None, each.id)]
     found: list[UUID] = []
     problems: list[str] = []
     for platform, mine in _by_account(theirs, wanted):
-        got, bad = await _poll_platform(theirs, platform, mine, since)
+        got, bad = await _poll_platform(theirs, platform, mine, since, platform.name in silent)
         found, problems = [*found, *got], [*problems, *bad]
     return Polled(found=tuple(found), campaigns=len(wanted), problems=tuple(problems))
 
@@ -60,9 +64,13 @@ def _by_account(
 
 
 async def _poll_platform(
-    theirs: Mapping[UUID, Fleet], platform: SendingPlatform, wanted: Sequence[Campaign], since: datetime | None
+    theirs: Mapping[UUID, Fleet],
+    platform: SendingPlatform,
+    wanted: Sequence[Campaign],
+    since: datetime | None,
+    silent: bool,
 ) -> tuple[list[UUID], list[str]]:
-    due = [each for each in wanted if await _due(theirs[each.client_id], each)]
+    due = [each for each in wanted if await _due(theirs[each.client_id], each, silent)]
     if not due:
         return [], []
     try:
@@ -79,10 +87,12 @@ async def _poll_platform(
     return found, problems
 
 
-async def _due(fleet: Fleet, campaign: Campaign) -> bool:
+async def _due(fleet: Fleet, campaign: Campaign, silent: bool) -> bool:
+    """Not again before its time, however often runs are asked for: a run that a webhook started reads no more."""
     async with fleet.db.connection() as db:
         last = await watermarks.get(db, _mark(campaign))
-    return last is None or last < fleet.clock.now()
+    every = escalation.poll_every(fleet.policy.reply, silent=silent, calm=CALM)
+    return last is None or last + every <= fleet.clock.now()
 
 
 def _mark(campaign: Campaign) -> str:

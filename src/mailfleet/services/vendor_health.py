@@ -1,12 +1,21 @@
-"""The error matrix' last column for vendors: failures, refusals and limits are told once an hour (spec 6)."""
+"""The error matrix' last column for vendors: failures, refusals and limits are told once an hour (spec 6), and
+webhooks that stopped coming once per silence (V10)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from mailfleet.rules import escalation
 from mailfleet.services import alerts
 from mailfleet.services.context import Fleet
-from mailfleet.store import vendor_health
+from mailfleet.store import inbox, vendor_health
 from mailfleet.store.database import Connection
 from mailfleet.store.vendor_health import Hour
+
+_FAR = timedelta(days=1)
 
 
 async def check(fleet: Fleet) -> dict[str, str]:
@@ -18,16 +27,43 @@ async def check(fleet: Fleet) -> dict[str, str]:
                 severity, what = problem
                 found[hour.vendor] = what
                 await _tell(fleet, db, hour, severity, what)
+        for platform, silence in (await silences(fleet, db)).items():
+            if silence.too_long:
+                found[f"{platform} webhooks"] = await _tell_silence(fleet, db, platform, silence)
+            else:
+                await alerts.resolve_of(fleet, db, f"webhooks-silent:{platform}:")
+    return found
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True):
+    """`since`: the first mail to leave after the last webhook, None when none did; `last` None: none ever came."""
+
+    since: datetime | None
+    last: datetime | None
+    too_long: bool
+
+
+async def silences(fleet: Fleet, db: Connection) -> Mapping[str, Silence]:
+    """By platform, for those that are to send us webhooks."""
+    if not fleet.webhook_base or fleet.policy.reply.detection_method == "polling":
+        return {}
+    now = fleet.clock.now()
+    found: dict[str, Silence] = {}
+    for name in dict.fromkeys(name for _, name, platform in fleet.accounts() if platform.capabilities.webhooks):
+        last = await inbox.last_received(db, name)
+        since = await vendor_health.first_sent(db, name, max(last or now - _FAR, now - _FAR))
+        silent = since is not None and escalation.webhooks_silent(fleet.policy.escalation, last, since, now)
+        found[name] = Silence(since=since, last=last, too_long=silent)
     return found
 
 
 def _problem(fleet: Fleet, hour: Hour) -> tuple[alerts.Severity, str] | None:
-    most = fleet.policy.escalation.api_failures_per_hour
+    rule = fleet.policy.escalation
     if hour.denied:
         return "critical", f"{hour.denied} calls were refused: the key is wrong or may not do this"
-    if hour.failed > most:
+    if escalation.failures_alert(rule, hour.failed):
         return "warning", f"{hour.failed} of {hour.calls} calls failed within an hour"
-    if hour.limited > most:
+    if escalation.failures_alert(rule, hour.limited):
         return "warning", f"{hour.limited} calls met the rate limit within an hour: review the quota"
     return None
 
@@ -43,3 +79,19 @@ async def _tell(fleet: Fleet, db: Connection, hour: Hour, severity: alerts.Sever
         body=f"{hour.calls} calls in the hour to {hour.until:%Y-%m-%d %H:%M} UTC.",
         context={"vendor": hour.vendor, "failed": hour.failed, "limited": hour.limited, "denied": hour.denied},
     )
+
+
+async def _tell_silence(fleet: Fleet, db: Connection, platform: str, silence: Silence) -> str:
+    heard = f"the last one came {silence.last:%Y-%m-%d %H:%M} UTC" if silence.last else "none has ever come"
+    what = f"mails leave and no webhook comes; {heard}"
+    await alerts.raise_alert(
+        fleet,
+        db,
+        fact_key=f"webhooks-silent:{platform}:{silence.last.isoformat() if silence.last else 'never'}",
+        kind="webhooks_silent",
+        severity="critical",
+        title=f"{platform}: webhooks have stopped coming",
+        body=f"{what}. Until they do, events are read from the platform every few minutes. Check the receiver.",
+        context={"platform": platform},
+    )
+    return what

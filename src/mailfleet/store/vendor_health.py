@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from mailfleet.store.database import Connection, rows
+from mailfleet.store.database import Connection, rows, value
 
 
 class Hour(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,16 @@ class Hour(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     limited: int
     denied: int
+
+
+async def first_sent(db: Connection, platform: str, since: datetime) -> datetime | None:
+    """When the first mail after `since` left, by whichever source told of it."""
+    return await value(
+        db,
+        """select at from mailfleet.events
+           where id >= mailfleet.uuid_floor(%s) and platform = %s and kind = 'sent' and at > %s order by id limit 1""",
+        [since, platform, since],
+    )
 
 
 async def last_hour(db: Connection) -> Sequence[Hour]:
