@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
@@ -25,6 +26,10 @@ from mailfleet.errors import BadFile, ConfigError, MissingSetting
 PER_CLIENT = "smartlead_api_key__"
 _JSON = ("slack_channels", "registrant")
 _HOME = Path(".mailfleet")
+_ADDRESSES = (
+    "smartlead_base_url", "smartlead_delivery_base_url", "cloudflare_base_url", "namecheap_base_url",
+    "slack_base_url", "twilio_base_url", "prefect_api_url", "receiver_public_url",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,13 @@ class Settings(BaseSettings):
     )
 
     smartlead_api_keys: dict[str, SecretStr] = Field(default_factory=dict, exclude=True, repr=False)
+
+    @field_validator(*_ADDRESSES)
+    @classmethod
+    def _web_address(cls, given: str | None) -> str | None:
+        if given and not re.match(r"https?://[^/\s]+", given):
+            raise PydanticCustomError("web_address", "it has to begin with https:// or http:// and name a host")
+        return given
 
     @classmethod
     def settings_customise_sources(

@@ -120,7 +120,7 @@ def _error(key: str, value: object, problem: str, sources: Sources) -> PolicyErr
         source = "; ".join(["the defaults", *beside[:3]])
     return PolicyError(
         f"The policy's {key} = {value!r} ({source}) {problem}.",
-        hint="`mailfleet config policy` lists every key with its value, unit and source.",
+        hint="Correct it there; docs/policy.md lists every key with its default, unit and meaning.",
         key=key,
         value=value,
         source=source,

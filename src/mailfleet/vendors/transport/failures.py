@@ -39,12 +39,13 @@ _HINTS: Mapping[type[VendorError], str] = {
     NotFound: "It was removed at the vendor, or belongs to another account.",
     Conflict: "Look at the object at the vendor before trying again.",
     Invalid: "Nothing was changed at the vendor; correct what the message names.",
-    RateLimited: "Wait as long as it says; the budget already holds back all other calls with this key.",
+    RateLimited: "Run it again later; the budget already holds back all other calls with this key.",
     Unavailable: "The vendor is failing; calls are retried and the next run takes up what is left.",
     TimedOut: "No answer in time; look at the vendor's status page.",
     CircuitOpen: "It is tried again by itself; `mailfleet doctor` shows the state.",
     Ambiguous: "It is in the journal and is settled by reading; do not repeat it by hand.",
-    Drift: "The vendor changed its interface: the field is named; report it with the redacted body.",
+    Drift: "The vendor changed its interface, or its base URL in the settings leads elsewhere.",
+    VendorError: "Does the vendor's base URL in the settings lead to its API?",
 }
 _WHERE = re.compile(r" - at `([^`]*)`")
 
@@ -79,8 +80,9 @@ def raised(
     kind = Ambiguous if operation.write and not failure.settled else failure.kind
     said = redactor.text(failure.message)
     outcome = "may or may not have taken effect" if kind is Ambiguous else "failed"
+    asked = f" It asks to wait {wait:.0f} s." if wait else ""
     return kind(
-        f"{vendor} {operation.name} {outcome}: {said} (HTTP {answer.status}).",
+        f"{vendor} {operation.name} {outcome}: {said} (HTTP {answer.status}).{asked}",
         vendor=vendor,
         operation=operation.name,
         status=answer.status,
@@ -98,7 +100,7 @@ def unanswered(vendor: str, operation: Operation, lost: Lost, redactor: Redactor
     else:
         kind, what = (TimedOut if lost.timed_out and lost.sent else Unavailable), "got no answer"
     return kind(
-        f"{vendor} {operation.name} {what}: {lost.name}: {redactor.text(lost.message)}.",
+        f"{vendor} {operation.name} {what}: {_told(lost, redactor)}.",
         vendor=vendor,
         operation=operation.name,
         hint=hint(kind),
@@ -129,6 +131,8 @@ def fitted(vendor: str, operation: Operation, answer: Answer, kind: type[T], red
     """The body as `kind`, digits in strings taken as numbers, or a `Drift` naming the field that does not fit."""
     if kind is Answer:
         return cast("T", answer)
+    if answer.data is None:
+        return drift(vendor, operation, answer, f"no JSON but {text_of(answer)}", redactor)
     nothing = answer.data == {} and get_origin(kind) is list  # smartlead:errors, lists of unknown ids
     try:
         return msgspec.convert([] if nothing else answer.data, kind, strict=False)
@@ -153,6 +157,11 @@ def drift(vendor: str, operation: Operation, answer: Answer, told: str, redactor
 
 def hint(kind: type[VendorError]) -> str:
     return next((text for known, text in _HINTS.items() if kind is known), "")
+
+
+def _told(lost: Lost, redactor: Redactor) -> str:
+    said = redactor.text(lost.message).rstrip(".")
+    return lost.name if said in ("", lost.name) else f"{lost.name}: {said}"
 
 
 def _title(page: str) -> str:
