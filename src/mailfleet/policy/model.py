@@ -467,6 +467,13 @@ class Legal(Section, frozen=True):
     source_required: bool = True
 
 
+class Dns(Section, frozen=True):
+    """What a domain's records say beyond what its hosts need (RFC 9989)."""
+
+    report_address: Annotated[str, Meta(pattern=r"^([^\s@;,!]+@[^\s@;,!]+\.[^\s@;,!]+)?$")] = ""
+    """Where receivers send DMARC's aggregate reports (`rua`); empty: nowhere."""
+
+
 class Policy(Section, frozen=True):
     """Everything mailfleet decides by. `version` changes when any figure does."""
 
@@ -489,6 +496,7 @@ class Policy(Section, frozen=True):
     success_metrics: SuccessMetrics = SuccessMetrics()
     costs: Costs = Costs()
     legal: Legal = Legal()
+    dns: Dns = Dns()
 
     @property
     def version(self) -> str:
@@ -544,5 +552,6 @@ DECISIONS = {
     "parallel.isolation": "M3",
     "costs": "M9",
     "legal": "dns-mail L1–L4",
+    "dns": "D4",
 }
 """Dotted prefix → the decision that fixes or reads the figure."""

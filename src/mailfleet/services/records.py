@@ -13,7 +13,7 @@ from mailfleet.platforms.ports import ZoneRecord
 from mailfleet.rules.dns import dmarc as dmarc_rules
 from mailfleet.rules.dns import spf as spf_rules
 from mailfleet.rules.dns.plan import Change, HostFacts, Plan, Record, plan
-from mailfleet.services import domains
+from mailfleet.services import domains, reports
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.store import audit
@@ -47,7 +47,9 @@ async def wanted(fleet: Fleet, name: str) -> Asked:
         spf=tuple(host.spf_terms()),
         dkim={key.selector: key.record for key in keys},
         dmarc=dmarc_rules.desired(
-            only_outreach=domain.only_outreach, dkim_ready=any(key.record for key in keys), rua=""
+            only_outreach=domain.only_outreach,
+            dkim_ready=any(key.record for key in keys),
+            rua=fleet.policy.dns.report_address,
         ),
     )
 
@@ -74,6 +76,7 @@ async def write(
         standing = []
     async with fleet.db.transaction() as db:
         await _store(fleet, db, domain, made, standing)
+    await reports.permit(fleet, domain, next(each.content for each in made.desired if each.purpose == "dmarc"))
     return {"written": len(made.changes), "unchanged": len(made.desired) - len(made.changes)}
 
 

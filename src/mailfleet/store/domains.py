@@ -190,6 +190,7 @@ async def untouched_since_verified(db: Connection, id: UUID) -> bool:
             """select d.verified_at is not null
                       and not exists (select from mailfleet.dns_records r
                                       where r.domain_id = d.id and r.desired is not null
+                                        and r.purpose in ('spf', 'dkim', 'dmarc', 'mx')
                                         and r.written_at > d.verified_at)
                from mailfleet.domains d where d.id = %s""",
             [id],
