@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from mailfleet.errors import MailfleetError
 from mailfleet.platforms.port import PlatformEvent
 from mailfleet.services import commands, facts, outcomes, replies, sync_runs
 from mailfleet.services.clients import views
@@ -24,6 +25,11 @@ ATTEMPTS = 5
 BATCH = 1000
 _TALLY = {"replied": "replies_processed", "bounced": "bounces_processed", "unsubscribed": "unsubscribes_processed",
           "complained": "complaints_processed"}  # fmt: skip
+_BAD_ROW = (
+    PsycopgError, MailfleetError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError,
+    msgspec.MsgspecError,
+)  # fmt: skip
+"""What a row may raise that is wrong in itself; it must not hold up those after it."""
 log = structlog.get_logger(__name__)
 
 
@@ -64,7 +70,7 @@ async def apply(
     try:
         async with fleet.db.transaction() as db:
             return await _apply(fleet, db, await inbox.take(db, ids=ids, limit=limit), told_by)
-    except (PsycopgError, ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError) as error:
+    except _BAD_ROW as error:
         log.warning("a batch of events is applied one by one", error=type(error).__name__)
     return await _one_by_one(fleet, ids, limit, told_by)
 
@@ -109,7 +115,10 @@ async def _apply(
     echoes = await _echoes(db, understood)
     told = {fact.event.id: fact for _, fact in understood.facts if fact.event.id not in echoes}
     await events.lock_leads(db, sorted({f.event.lead_id for f in told.values() if f.event.lead_id is not None}))
-    new_ids = await events.add(db, [fact.event for fact in told.values()])
+    new_ids: set[UUID] = set()
+    for source in dict.fromkeys(fact.event.source for fact in told.values()):
+        # One source after the other: only so does the second see what the first told in this very batch.
+        new_ids |= await events.add(db, [fact.event for fact in told.values() if fact.event.source == source])
     new = sorted((fact for id, fact in told.items() if id in new_ids), key=lambda fact: fact.event.id)
     now = fleet.clock.now()
     await events.add_rollups(db, facts.rollups(new))
@@ -188,7 +197,7 @@ async def _one_by_one(fleet: Fleet, ids: Sequence[UUID], limit: int, told_by: UU
         try:
             async with fleet.db.transaction() as db:
                 total += await _apply(fleet, db, await inbox.take(db, ids=[id]), told_by)
-        except (PsycopgError, ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError) as error:
+        except _BAD_ROW as error:
             async with fleet.db.connection() as db:
                 await inbox.failed(db, id, error=f"{type(error).__name__}: {error}", most=ATTEMPTS)
             total += Applied(rows=1, failed=1)

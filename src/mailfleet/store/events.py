@@ -217,7 +217,10 @@ async def missing(db: Connection, platform: str, campaign_id: UUID, facts: Seque
            where not exists (
                select 1 from mailfleet.events e
                where e.lead_id = l.id and e.kind = r.kind
-                 and (e.message_ref = r.message_ref or r.kind in ('replied', 'unsubscribed', 'complained'))
+                 and case when r.kind in ('unsubscribed', 'complained') then true
+                          -- somebody may answer twice: an absence first, and then in person
+                          when r.kind = 'replied' then e.at >= r.at - interval '10 minutes'
+                          else e.message_ref = r.message_ref end
                  and e.platform = %(platform)s)
            order by r.n""",
         {"facts": json_rows(facts), "campaign": campaign_id, "platform": platform},
