@@ -246,6 +246,8 @@ async def _resume_campaign(fleet: Fleet, campaign: CampaignAt, actor_kind: Actor
     order = {"campaign_id": str(campaign.id), "at": now.isoformat()}
     key = f"{START}:{campaign.id}:{uuid.uuid4()}"
     async with fleet.db.transaction() as db:
+        # The lock first: a pause under way is then seen here, or finds the campaign running and pauses it.
+        await holds.lock_campaign(db, campaign.id)
         if await holds.over_campaign(db, campaign.id, "sending"):
             return
         if not await holds.campaign_resumed(db, campaign.id, paused_by=paused_by, at=fleet.clock.now()):

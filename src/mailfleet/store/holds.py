@@ -141,6 +141,11 @@ async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind) -> Sequen
     )
 
 
+async def lock_campaign(db: Connection, campaign_id: UUID) -> None:
+    """Until the transaction ends."""
+    await execute(db, "select from mailfleet.campaigns where id = %s for update", [campaign_id])
+
+
 async def campaign_at(db: Connection, campaign_id: UUID) -> CampaignAt | None:
     """A campaign that is meant to be sending; None when it is in any other state."""
     return await row(
