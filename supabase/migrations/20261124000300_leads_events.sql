@@ -61,6 +61,7 @@ create table mailfleet.leads (
 create index leads_ready on mailfleet.leads (campaign_id, id) where status = 'ready_to_send';
 create index leads_domain on mailfleet.leads (domain);
 create index leads_email on mailfleet.leads (email_norm);
+create index leads_person on mailfleet.leads (person_key);
 create index leads_resume on mailfleet.leads (resume_at) where resume_at is not null;
 
 -- The ledger (I1): one owner per lead, changed only by compare-and-set on epoch.
@@ -103,6 +104,7 @@ create table mailfleet.contacts (
     campaign_id uuid,
     primary key (kind, key)
 );
+create index contacts_lead on mailfleet.contacts (lead_id);
 
 -- Why a lead was not sent: the rule and the record that excluded it.
 create table mailfleet.lead_exclusions (
@@ -129,6 +131,7 @@ create table mailfleet.suppressions (
 create unique index suppressions_global on mailfleet.suppressions (scope, key_hash) where client_id is null;
 create unique index suppressions_client on mailfleet.suppressions (scope, key_hash, client_id) where client_id is not null;
 create index suppressions_key on mailfleet.suppressions (key);
+create index suppressions_created on mailfleet.suppressions (created_at);
 
 -- The keyed hash by which a suppression outlives an erasure (dns-mail L9).
 create function mailfleet.suppression_hash(pepper bytea, scope text, value text) returns bytea
