@@ -41,9 +41,10 @@ async def _updated_mailbox(client: SmartleadClient, write: OpenWrite) -> Finding
 
 
 def _mailbox_fields(account: EmailAccount) -> dict[str, Any]:
-    return {
+    """By id the vendor does not tell the wait between two mails (smartlead:email-accounts/get)."""
+    wait = {} if account.min_wait is None else {"time_to_wait_in_mins": account.min_wait}
+    return wait | {
         "max_email_per_day": account.message_per_day,
-        "time_to_wait_in_mins": account.min_wait,
         "from_name": account.from_name,
         "custom_tracking_url": account.custom_tracking_domain,
         "signature": account.signature,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -95,11 +95,10 @@ async def ready(fleet: Fleet, campaign: Campaign, *, limit: int = 100_000) -> li
         return await leads.ready(db, campaign_id=campaign.id, client_id=campaign.client_id, shared=alone, limit=limit)
 
 
-async def settle_unsettled(fleet: Fleet, campaign: Campaign, ref: str, *, until: datetime | None = None) -> Pushed:
-    """Reads at the platform what became of batches that a crash or an unknown outcome left open (I5); with `until`,
-    of those claimed by then."""
+async def settle_unsettled(fleet: Fleet, campaign: Campaign, ref: str) -> Pushed:
+    """Reads at the platform what became of batches that a crash or an unknown outcome left open (I5)."""
     async with fleet.db.connection() as db:
-        open_batches = await ownership.unsettled(db, campaign.id, until)
+        open_batches = await ownership.unsettled(db, campaign.id)
     done = Pushed()
     for batch in open_batches:
         done += await _reconcile(fleet, campaign, ref, batch)
@@ -368,10 +367,10 @@ async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
         return settled + await _push_all(fleet, opened, ref, await ready(fleet, opened))
 
 
-async def settle_open(fleet: Fleet, campaign: Campaign, *, until: datetime | None = None) -> Pushed:
-    """`settle_unsettled` for a campaign that may not be at its platform yet; one that is being pushed to is left alone."""
+async def settle_open(fleet: Fleet, campaign: Campaign) -> Pushed:
+    """`settle_unsettled` for a campaign that may not be at its platform yet; while it is pushed to, nothing."""
     async with fleet.db.connection() as db:
         fleet = await fleet_of(fleet, campaign.client_id, db)
         ref = await links.ref(db, platform=campaign.platform, kind="campaign", ours=campaign.id)
     async with fleet.db.single_flight(f"push:{campaign.id}") as mine:
-        return await settle_unsettled(fleet, campaign, ref, until=until) if mine and ref else Pushed()
+        return await settle_unsettled(fleet, campaign, ref) if mine and ref else Pushed()

@@ -154,13 +154,10 @@ async def _follow_up(fleet: Fleet, entry: Open) -> None:
         campaign = await campaigns.need(db, UUID(ours)) if ours else None
     if campaign is None:
         return
-    async with fleet.db.single_flight(f"push:{campaign.id}") as mine:
-        if not mine:
-            return
-        try:
-            await push.settle_open(fleet, campaign, until=entry.intended_at)
-        except MailfleetError as error:  # the next push settles it first of all
-            log.warning("a batch stays open", campaign=campaign.name, error=f"{error.code} {error}")
+    try:
+        await push.settle_open(fleet, campaign)
+    except MailfleetError as error:  # the next push settles it first of all
+        log.warning("a batch stays open", campaign=campaign.name, error=f"{error.code} {error}")
 
 
 def _fact(id: UUID) -> str:

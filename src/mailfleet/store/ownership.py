@@ -95,18 +95,14 @@ async def claim(
     return [id for (id,) in found]
 
 
-async def unsettled(db: Connection, campaign_id: UUID, until: datetime | None = None) -> Sequence[Batch]:
-    """Batches whose outcome is not written: a crash or an unknown outcome is settled by reading (I5).
-
-    With `until` only those claimed by then: what another process has just claimed may be on its way.
-    """
+async def unsettled(db: Connection, campaign_id: UUID) -> Sequence[Batch]:
+    """Batches whose outcome is not written: a crash or an unknown outcome is settled by reading (I5)."""
     return await rows(
         db,
         Batch,
         """select id, campaign_id, platform, state, leads, created_at from mailfleet.push_batches
-           where campaign_id = %s and state in ('claimed', 'ambiguous')
-             and (%s::timestamptz is null or created_at <= %s) order by created_at, id""",
-        [campaign_id, until, until],
+           where campaign_id = %s and state in ('claimed', 'ambiguous') order by created_at, id""",
+        [campaign_id],
     )
 
 
