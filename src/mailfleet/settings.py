@@ -187,12 +187,6 @@ class Settings(BaseSettings):
         value = getattr(self, name)
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
 
-    def smartlead_key(self, slug: str | None = None) -> str:
-        """The client's own Smartlead key, else the common one (`client_id` selects the key)."""
-        if slug and (own := self.smartlead_api_keys.get(key_slug(slug))):
-            return own.get_secret_value()
-        return self.need("smartlead_api_key")
-
 
 def get_settings(**given: object) -> Settings:
     """The settings as they stand now; `given` wins over every place. Raises ConfigError naming the bad one."""
@@ -265,11 +259,6 @@ def usable(folder: Path) -> Path:
             f"The data folder {folder} cannot be written: {error.strerror or error}.",
             hint="Give this account the right to write there, or set MAILFLEET_HOME to another folder.",
         ) from error
-
-
-def key_slug(slug: str) -> str:
-    """`agency-os` as it stands in SMARTLEAD_API_KEY__AGENCY_OS, lower case."""
-    return re.sub(r"[^a-z0-9]", "_", slug.lower())
 
 
 def _nearest(place: Place, name: str) -> str:

@@ -63,17 +63,19 @@ def test_a_missing_setting_names_every_place_and_what_is_there(empty: Path, monk
     assert str(empty / ".mailfleet/profiles/default.toml") in told
 
 
-def test_the_client_selects_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def keys() -> dict[str, str]:
+    return {slug: key.get_secret_value() for slug, key in get_settings().smartlead_api_keys.items()}
+
+
+def test_a_clients_key_is_kept_under_its_slug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMARTLEAD_API_KEY", "common-key-0001")
     monkeypatch.setenv("SMARTLEAD_API_KEY__AGENCY_OS", "own-key-0000002")
-    settings = get_settings()
-    assert settings.smartlead_key("agency-os") == "own-key-0000002"
-    assert settings.smartlead_key("other") == "common-key-0001"
+    assert keys() == {"agency_os": "own-key-0000002"}
 
 
 def test_a_client_key_in_the_profile_counts_too(empty: Path) -> None:
     profile(empty, 'SMARTLEAD_API_KEY__ACME = "own-key-0000002"')
-    assert get_settings().smartlead_key("acme") == "own-key-0000002"
+    assert keys() == {"acme": "own-key-0000002"}
 
 
 def test_secrets_show_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +125,7 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
     again = get_settings()
     assert again.secret("database_url") == "postgresql://u:p@h/d"
     assert again.home == settings.home
-    assert again.smartlead_key("acme") == "own"
+    assert again.smartlead_api_keys["acme"].get_secret_value() == "own"
     assert again.slack_channels == {"default": "#a"}
 
 
