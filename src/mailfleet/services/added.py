@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from mailfleet.errors import Busy
 from mailfleet.services import imports, lead_rows, push
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
@@ -42,8 +44,8 @@ async def add(fleet: Fleet, campaign_id: UUID, leads: Sequence[Mapping[str, Any]
         done = await records.finish(db, begun.id, fleet.clock.now())
         refused = {each.rule: each.n for each in await records.refused_by_rule(db, begun.id)}
     if campaign.state == "running":
-        sent = await push.push_ready(fleet, campaign)
-        refused |= dict(sent.by_rule)
+        with contextlib.suppress(Busy):  # they are stored, and the next run pushes them
+            refused |= dict((await push.push_ready(fleet, campaign)).by_rule)
     return {"added_count": done.taken, "refused_count": done.refused, "refused": refused}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mailfleet.errors import Conflict, Invalid, NotFound
 from mailfleet.platforms.port import SendingPlatform
+from mailfleet.services import alerts
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.store import leads, outbox, ownership, watermarks
@@ -18,6 +19,7 @@ from mailfleet.store.ownership import Owned
 STOP, BLOCK, PAUSE, RESUME, UNSUBSCRIBE = "lead.stop", "lead.block", "lead.pause", "lead.resume", "lead.unsubscribe"
 _ENDED = ("stopped", "completed", "blocked", "paused")
 """States at a platform in which a lead gets no further step."""
+_TELL_AFTER = 3
 
 
 async def stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, reason: str, late: str = "") -> Sequence[int]:
@@ -79,8 +81,10 @@ async def unsubscribed_by_us(db: Connection, ids: Sequence[int]) -> set[int]:
 async def do_stops(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> int:
     """Stops the leads at their platforms and reads them back; returns how many are seen as stopped for the first time.
 
-    Raises what the platform raises: the caller tries the whole group again, which is harmless.
+    One that the platform still shows as under way is ordered again. Raises what the platform raises: the caller tries
+    the whole group again, which is harmless.
     """
+    tried = {int(each["lead_id"]): int(each.get("tried", 0)) for each in payloads}
     async with fleet.db.connection() as db:
         owned = await ownership.get_many(db, [int(each["lead_id"]) for each in payloads])
     wanted = [each for each in owned if each.state == "stopped"]
@@ -88,17 +92,43 @@ async def do_stops(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> int:
     for key in dict.fromkeys((each.platform, each.campaign_ref, each.client_id) for each in wanted):
         group = [each for each in wanted if (each.platform, each.campaign_ref, each.client_id) == key]
         platform = (await fleet_of(fleet, key[2])).platform(key[0])
-        confirmed += await _stop_group(fleet, platform, key[1], group)
+        confirmed += await _stop_group(fleet, platform, key[1], group, tried)
     return confirmed
 
 
-async def _stop_group(fleet: Fleet, platform: SendingPlatform, campaign_ref: str | None, group: Sequence[Owned]) -> int:
+async def _stop_group(
+    fleet: Fleet,
+    platform: SendingPlatform,
+    campaign_ref: str | None,
+    group: Sequence[Owned],
+    tried: Mapping[int, int],
+) -> int:
     ended = group if campaign_ref is None else await _stopped_at(platform, campaign_ref, group)
     async with fleet.db.transaction() as db:
         now = fleet.clock.now()
         count = await ownership.confirm_stopped(db, [each.lead_id for each in ended], now)
         await watermarks.tally(db, {(group[0].campaign_id, "sequence_exits"): count}, now)
+        done = {each.lead_id for each in ended}
+        for each in group:
+            if each.lead_id not in done:
+                await _stop_again(fleet, db, each, tried[each.lead_id] + 1)
     return count
+
+
+async def _stop_again(fleet: Fleet, db: Connection, owned: Owned, tried: int) -> None:
+    """The platform shows it as under way: not stopped until it does not (spec 6), and a person is told."""
+    now = fleet.clock.now()
+    await outbox.put(
+        db, STOP, {"lead_id": owned.lead_id, "epoch": owned.epoch, "tried": tried}, now=now,
+        run_at=now + outbox.wait(tried), dedupe_key=f"{STOP}:{owned.lead_id}:{owned.epoch}:{now.isoformat()}",
+    )  # fmt: skip
+    if tried >= _TELL_AFTER:
+        await alerts.raise_alert(
+            fleet, db, fact_key=f"stop-unconfirmed:{owned.lead_id}:{owned.epoch}", kind="stop_unconfirmed",
+            severity="critical", title=f"{owned.email} is not stopped at {owned.platform}",
+            body="The platform still shows the lead as under way. It is tried again; look at it there.",
+            client_id=owned.client_id, context={"lead": owned.lead_id, "campaign": str(owned.campaign_id)},
+        )  # fmt: skip
 
 
 async def _stopped_at(platform: SendingPlatform, campaign_ref: str, group: Sequence[Owned]) -> Sequence[Owned]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from mailfleet.errors import NotAllowed, VendorError
+from mailfleet.errors import Busy, NotAllowed, VendorError
 from mailfleet.services import dedup, push
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns
@@ -71,7 +71,7 @@ async def send(fleet: Fleet, campaign_id: UUID, ids: Sequence[int]) -> dict[str,
         done, reason = await push.push(fleet, campaign_id, ids), ""
     except NotAllowed as error:
         done, reason = push.Pushed(later=len(ids)), "; ".join(error.reasons) or str(error)
-    except VendorError as error:
+    except (VendorError, Busy) as error:
         done, reason = push.Pushed(later=len(ids)), f"{error.code} {error}"
     return {**msgspec.to_builtins(done), "reason": reason}
 

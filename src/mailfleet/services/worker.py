@@ -97,26 +97,41 @@ async def _group(fleet: Fleet, topic: str) -> tuple[int, int]:
         taken = await outbox.take_group(db, topic, now=fleet.clock.now(), limit=limit)
         if not taken:
             return 0, 0
-        try:
-            await _carry_out(fleet, topic, [each.payload for each in taken])
-        except MailfleetError as error:
-            for each in taken:
-                await _put_off(fleet, db, each, error)
-            return 0, len(taken)
+        failed = await _failures(fleet, topic, taken)
         for each in taken:
-            await outbox.done(db, each.id, now=fleet.clock.now())
-    return len(taken), 0
+            if error := failed.get(each.id):
+                await _put_off(fleet, db, each, error)
+            else:
+                await outbox.done(db, each.id, now=fleet.clock.now())
+    return len(taken) - len(failed), len(failed)
 
 
-async def _put_off(fleet: Fleet, db: Any, command: Command, error: MailfleetError) -> None:
-    told = f"{error.code} {error}"
+async def _failures(fleet: Fleet, topic: str, taken: Sequence[Command]) -> dict[int, Exception]:
+    """Carries them out; those that failed, by id. A group is tried again in halves: one never loses the others."""
+    try:
+        await _carry_out(fleet, topic, [each.payload for each in taken])
+    except _PATIENT as error:  # a vendor that needs a rest is not asked for each of them
+        return {each.id: error for each in taken}
+    except Exception as error:  # whatever a handler meets is its command's alone, and holds up no other topic
+        if len(taken) == 1:
+            return {taken[0].id: error}
+    else:
+        return {}
+    middle = len(taken) // 2
+    return await _failures(fleet, topic, taken[:middle]) | await _failures(fleet, topic, taken[middle:])
+
+
+async def _put_off(fleet: Fleet, db: Any, command: Command, error: Exception) -> None:
+    told = f"{error.code} {error}" if isinstance(error, MailfleetError) else f"{type(error).__name__}: {error}"
     log.warning("command failed", topic=command.topic, id=command.id, error=told)
     if isinstance(error, _HOPELESS):
         await outbox.bury(db, command.id, error=told)
         alive = False
     else:
-        alive = await outbox.retry(db, command, error=told, now=fleet.clock.now())
-    if not alive and not isinstance(error, _PATIENT):
+        # A command never dies of a vendor's outage, however long: a stop that is given up lets the mails go on.
+        patient = isinstance(error, _PATIENT)
+        alive = await outbox.retry(db, command, error=told, now=fleet.clock.now(), patient=patient)
+    if not alive:
         await alerts.raise_alert(
             fleet, db, fact_key=f"command-dead:{command.id}", kind="command_dead", severity="urgent",
             title=f"A command could not be carried out: {command.topic}", body=told,

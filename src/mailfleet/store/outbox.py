@@ -167,9 +167,12 @@ async def done(db: Connection, id: int, *, now: datetime) -> None:
     )
 
 
-async def retry(db: Connection, command: Command, *, error: str, now: datetime, at: datetime | None = None) -> bool:
-    """Again at `at`, by default after 5 s, 10 s, 20 s … up to an hour. False: it failed too often and is dead."""
-    dead = command.attempts + 1 >= MAX_ATTEMPTS
+async def retry(
+    db: Connection, command: Command, *, error: str, now: datetime, at: datetime | None = None, patient: bool = False
+) -> bool:
+    """Again at `at`, by default after 5 s, 10 s, 20 s … up to an hour. False: it failed too often and is dead, which
+    a `patient` one never is."""
+    dead = not patient and command.attempts + 1 >= MAX_ATTEMPTS
     await execute(
         db,
         """update mailfleet.outbox set attempts = attempts + 1, error = %s, run_at = %s, state = %s

@@ -1,0 +1,178 @@
+"""One command, one row or one run that goes wrong harms no other, and two at once do not undo each other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.leads.files import people, write
+from tests.leads.test_events import Story
+
+from mailfleet.errors import Busy, CircuitOpen
+from mailfleet.platforms.port import CampaignStats, HistoryEntry, PlatformEvent, SentMessage
+from mailfleet.services import alerts, events, imports, push, pushes, suppression, sync, worker
+from mailfleet.store import outbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def story(running: Any, tmp_path: Path) -> Story:
+    await imports.import_leads(running.fleet, write(tmp_path, people(12)))
+    await push.push_ready(running.fleet, running.campaign)
+    return Story(running)
+
+
+async def test_a_batch_under_way_is_not_given_back_by_another_run(running: Any, tmp_path: Path) -> None:
+    await imports.import_leads(running.fleet, write(tmp_path, people(3)))
+    ids = await push.ready(running.fleet, running.campaign)
+
+    async def another() -> None:
+        running.desk.during = None
+        found = await pushes.waiting(running.fleet)
+        assert not found[str(running.campaign.id)]
+        with pytest.raises(Busy):
+            await push.push(running.fleet, running.campaign.id, ids)
+        assert (await pushes.send(running.fleet, running.campaign.id, ids))["later"] == 3
+
+    running.desk.during = another
+    assert (await push.push(running.fleet, running.campaign.id, ids)).added == 3
+    assert len(running.desk.calls) == 3
+    states = await running.ask("select state, epoch from mailfleet.lead_ownership")
+    assert states == [("active", 1)] * 3
+
+
+async def test_an_address_that_is_none_does_not_hold_up_the_events_after_it(story: Story) -> None:
+    body = story.event(0, "unsubscribed")
+    await story.receive({**body, "lead_email": "not an address", "dedupe_key": "x"}, story.event(1, "sent"))
+    for _ in range(6):
+        await events.apply_all(story.world.fleet)
+    counted = dict(await story.world.ask("select state, count(*)::int from mailfleet.webhook_inbox group by 1"))
+    assert counted == {"dead": 1, "applied": 1}
+
+
+async def test_the_same_fact_from_both_sources_in_one_batch_is_one_event(story: Story) -> None:
+    now = story.world.clock.now()
+    told = PlatformEvent(
+        kind="sent", at=now, dedupe_key="sent:m1-1", campaign_ref=story.world.ref, lead_email="p1@firm1-mfdemo.com",
+        step=1, message_ref="m1-1",
+    )  # fmt: skip
+    await story.receive(story.event(1, "sent"))
+    await events.enqueue(story.world.fleet, "smartlead", [told], source="poll")
+    await events.apply_all(story.world.fleet)
+    assert await story.world.ask("select source from mailfleet.events") == [("webhook",)]
+    assert await story.world.one("select sent from mailfleet.rollups where scope = 'workspace'") == 1
+
+
+async def test_one_stop_that_cannot_be_done_loses_no_other(story: Story) -> None:
+    fleet = story.world.fleet
+    async with fleet.db.transaction() as db:
+        await db.execute(
+            """insert into mailfleet.campaigns (id, client_id, name, state_since, config, config_hash, created_at)
+               select 'aaaaaaaa-0000-4000-8000-000000000000', client_id, 'Other', now(), '{}', '', now()
+               from mailfleet.campaigns"""
+        )
+        await db.execute(
+            """insert into mailfleet.platform_links (kind, platform, ours, ref, created_at)
+               values ('campaign', 'smartlead', 'aaaaaaaa-0000-4000-8000-000000000000', 'gone', now())"""
+        )
+        await db.execute(
+            """update mailfleet.lead_ownership set campaign_id = 'aaaaaaaa-0000-4000-8000-000000000000'
+               where lead_id = (select id from mailfleet.leads where email_norm = 'p1@firm1-mfdemo.com')"""
+        )
+    for n in (1, 2):
+        await suppression.add(fleet, f"p{n}@firm{n}-mfdemo.com")
+    await worker.run_once(fleet)
+    assert story.at_platform(2) == "stopped"
+    stops = "select state, count(*)::int from mailfleet.outbox where topic = 'lead.stop' group by 1 order by 1"
+    assert await story.world.ask(stops) == [("done", 1), ("pending", 1)]
+
+
+async def test_a_command_that_meets_the_unexpected_is_put_off_and_holds_up_nothing(story: Story) -> None:
+    fleet = story.world.fleet
+    async with fleet.db.transaction() as db:
+        await outbox.put(
+            db, "lead.block", {"platform": "nobody", "account": "", "key": "k"}, now=story.world.clock.now()
+        )
+    await suppression.add(fleet, "p3@firm3-mfdemo.com")
+    done = await worker.run_once(fleet)
+    assert done.failed == 1
+    assert story.at_platform(3) == "stopped"
+    assert await story.world.ask("select attempts from mailfleet.outbox where payload->>'platform' = 'nobody'") == [
+        (1,)
+    ]
+
+
+async def test_a_stop_that_the_platform_does_not_show_is_tried_again(story: Story) -> None:
+    desk, fleet = story.world.desk, story.world.fleet
+    plain = desk.stop_lead
+
+    async def deaf(campaign_ref: str, lead_ref: str) -> None:
+        return None
+
+    desk.stop_lead = deaf
+    await suppression.add(fleet, "p4@firm4-mfdemo.com")
+    await worker.run_once(fleet)
+    assert story.at_platform(4) == "started"
+    desk.stop_lead = plain
+    story.world.later(hours=1)
+    await worker.run_once(fleet)
+    assert story.at_platform(4) == "stopped"
+
+
+async def test_a_command_outlives_a_vendor_that_is_away_for_days(story: Story) -> None:
+    desk, fleet = story.world.desk, story.world.fleet
+    plain = desk.stop_lead
+
+    async def away(campaign_ref: str, lead_ref: str) -> None:
+        raise CircuitOpen("it rests", vendor="smartlead", operation="stop")
+
+    desk.stop_lead = away
+    await suppression.add(fleet, "p5@firm5-mfdemo.com")
+    for _ in range(outbox.MAX_ATTEMPTS + 3):
+        await worker.run_once(fleet)
+        story.world.later(hours=2)
+    desk.stop_lead = plain
+    await worker.run_once(fleet)
+    assert story.at_platform(5) == "stopped"
+
+
+async def test_a_second_reply_that_no_webhook_told_is_found(story: Story) -> None:
+    desk, now = story.world.desk, story.world.clock.now()
+    away = story.event(1, "replied", 30, subject="Automatic reply", text="I am out of office.", message_id="<r1>")
+    await story.receive(story.event(1, "sent"), away)
+    await worker.run_once(story.world.fleet)
+    assert (await story.status(1))[0] == "paused_ooo"
+    desk.messages = [
+        SentMessage(
+            message_ref="m1-1", email="p1@firm1-mfdemo.com", step=1, sent_at=now, replied_at=now + timedelta(hours=5)
+        )
+    ]
+    desk.histories[desk.made[story.world.ref].leads["p1@firm1-mfdemo.com"].ref] = [
+        HistoryEntry(kind="reply", at=now + timedelta(minutes=30), message_id="<r1>", body="I am out of office."),
+        HistoryEntry(kind="reply", at=now + timedelta(hours=5), message_id="<r2>", body="Please stop, not interested."),
+    ]
+    desk.totals = CampaignStats(sent=1, replied=2)
+    story.world.later(hours=6)
+    await sync.poll(story.world.fleet)
+    await worker.run_once(story.world.fleet)
+    assert (await story.status(1))[0] == "rejected"
+    assert await story.world.one("select count(*) from mailfleet.events where kind = 'replied'") == 2
+
+
+async def test_a_notice_that_meets_the_unexpected_holds_up_no_other(story: Story) -> None:
+    slack, fleet = story.world.slack, story.world.fleet
+    plain = slack.send
+
+    async def picky(target: str, *, title: str, **rest: Any) -> str:
+        if title == "bad":
+            raise RuntimeError("something nobody thought of")
+        return await plain(target, title=title, **rest)
+
+    slack.send = picky
+    for title in ("bad", "good"):
+        await alerts.tell(fleet, fact_key=title, kind="x", severity="info", title=title, body="")
+    assert await alerts.deliver_due(fleet) == 1
+    assert [title for _, title in slack.sent] == ["good"]
