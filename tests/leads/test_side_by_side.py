@@ -12,7 +12,7 @@ from tests.leads.test_events import Story
 
 from mailfleet.errors import Busy, CircuitOpen
 from mailfleet.platforms.port import CampaignStats, HistoryEntry, PlatformEvent, SentMessage
-from mailfleet.services import alerts, events, imports, push, pushes, suppression, sync, worker
+from mailfleet.services import alerts, events, holds, imports, push, pushes, suppression, sync, worker
 from mailfleet.store import outbox
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +42,18 @@ async def test_a_batch_under_way_is_not_given_back_by_another_run(running: Any, 
     assert len(running.desk.calls) == 3
     states = await running.ask("select state, epoch from mailfleet.lead_ownership")
     assert states == [("active", 1)] * 3
+
+
+async def test_a_hold_stops_a_push_that_is_under_way(running: Any, tmp_path: Path) -> None:
+    await imports.import_leads(running.fleet, write(tmp_path, people(120)))
+
+    async def held() -> None:
+        await holds.hold_new_leads(running.fleet, "campaign", str(running.campaign.id), "wait", "ann", "person")
+
+    running.desk.during = held
+    done = await push.push_ready(running.fleet, running.campaign)
+    assert (done.added, done.later) == (50, 70)
+    assert len(running.desk.calls) == 50
 
 
 async def test_an_address_that_is_none_does_not_hold_up_the_events_after_it(story: Story) -> None:

@@ -84,6 +84,9 @@ async def _push_all(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[in
     done = Pushed()
     size = fleet.platform(campaign.platform).capabilities.max_leads_per_call
     for start in range(0, len(ids), size):
+        async with fleet.db.connection() as db:
+            if await _held(db, campaign.id):  # since the batch before
+                return done + Pushed(later=len(ids) - start)
         done += await _push_batch(fleet, campaign, ref, ids[start : start + size])
     return done
 
@@ -105,14 +108,17 @@ async def settle_unsettled(fleet: Fleet, campaign: Campaign, ref: str) -> Pushed
     return done
 
 
+async def _held(db: Connection, campaign_id: UUID) -> list[str]:
+    """Why the campaign takes no new leads, if something holds it."""
+    return [
+        hold.reason for kind in ("sending", "new_leads") for hold in await holds.over_campaign(db, campaign_id, kind)
+    ]
+
+
 async def _open_campaign(fleet: Fleet, campaign_id: UUID) -> tuple[Fleet, Campaign, str]:
     async with fleet.db.connection() as db:
         campaign = await campaigns.need(db, campaign_id)
-        reasons = [
-            hold.reason
-            for kind in ("sending", "new_leads")
-            for hold in await holds.over_campaign(db, campaign_id, kind)
-        ]
+        reasons = await _held(db, campaign_id)
         ref = await links.need(db, platform=campaign.platform, kind="campaign", ours=campaign_id)
         fleet = await fleet_of(fleet, campaign.client_id, db)
     if campaign.state in ("completed", "archived"):
