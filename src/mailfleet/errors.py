@@ -42,6 +42,11 @@ class MailfleetError(Exception):
     def __str__(self) -> str:
         return f"{self.what} {self.hint}".strip()
 
+    @property
+    def coded(self) -> str:
+        """For lists of what went wrong: the code stands first, for people to look up and programs to act on."""
+        return f"{self.code} {self}"
+
 
 class ConfigError(MailfleetError):
     """A setting, policy or file is missing or wrong."""

@@ -1,4 +1,4 @@
-"""Domains: add, set up, check, buy. Exit code 3: something is still to do (DNS, a person, an error told)."""
+"""Domains: add, set up, check, buy. Exit code 3: something is still to do (DNS, or a person)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from mailfleet.cli.output import Json, Yes, emit, say, show, show_one
+from mailfleet.cli.output import Json, Yes, emit, exit_of, say, show, show_one
 
 app = App(name="domain", help="Set up sending domains and see whether they are safe to use.")
 
@@ -76,6 +76,8 @@ def setup(
         return ATTENTION
     result = asyncio.run(_setup(name, mailboxes, client, zone))
     show_one(result, as_json=json)
+    if result["errors"]:
+        return exit_of(result["errors"])
     return 0 if result["success"] and result["warmup_enabled"] else ATTENTION
 
 
@@ -90,7 +92,9 @@ def check(name: str | None = None, *, json: Json = False) -> int:
     """
     result = asyncio.run(_check(name))
     show_one(result, as_json=json)
-    return ATTENTION if result["pending"] or result["errors"] else 0
+    if result["errors"]:
+        return exit_of(result["errors"])
+    return ATTENTION if result["pending"] else 0
 
 
 @app.command(name="list")

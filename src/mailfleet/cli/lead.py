@@ -147,6 +147,8 @@ def suppressions(
 def push(campaign: str, *, yes: Yes = False, json: Json = False) -> int:
     """Pushes what is ready for a campaign; without --yes it says how many that are.
 
+    Exit code 3 when something is left: not pushed, or sent with an outcome that the next push finds out.
+
     Parameters
     ----------
     campaign
@@ -154,7 +156,8 @@ def push(campaign: str, *, yes: Yes = False, json: Json = False) -> int:
     """
     result = asyncio.run(_push(campaign, yes))
     show_one(result, as_json=json)
-    return ATTENTION if not yes and result["ready"] else 0
+    waiting = result["unsettled"] if yes else result["ready"]
+    return ATTENTION if waiting else 0
 
 
 @app.command

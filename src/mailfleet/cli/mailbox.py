@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from mailfleet.cli.output import Json, emit, show, show_one
+from mailfleet.cli.output import Json, emit, exit_of, show, show_one
 
 app = App(name="mailbox", help="See, warm, graduate and retire mailboxes.")
 
@@ -77,7 +77,7 @@ def run(action: str = "sync", *, target: int = 20, domains: list[str] | None = N
     """
     result = asyncio.run(_run(action, target, domains))
     show_one(result, as_json=json)
-    return ATTENTION if result.get("errors") else 0
+    return exit_of(result["errors"]) if result.get("errors") else 0
 
 
 @app.command

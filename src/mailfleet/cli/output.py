@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -13,9 +14,13 @@ from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
+from mailfleet.errors import Forbidden, Unauthorized
+
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print only JSON on standard output.")]
 Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do it; without this the plan is shown.")]
 Limit = Annotated[int, Parameter(name="--limit", validator=Number(gte=1), help="How many at most.")]
+FAILED, ATTENTION = 1, 3
+_CODED = re.compile(r": [A-Z]\d{3} ")
 Row = Mapping[str, Any]
 
 
@@ -81,6 +86,14 @@ def cell(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(cell(item) for item in value)
     return str(value)
+
+
+def exit_of(errors: Sequence[str]) -> int:
+    """The exit code for what went wrong on the way: authentication, a failure with a code, or a person's part."""
+    text = "\n".join(errors)
+    if any(f": {kind.code} " in text for kind in (Unauthorized, Forbidden)):
+        return Unauthorized.exit_code
+    return FAILED if _CODED.search(text) else ATTENTION
 
 
 def _tsv(names: Sequence[str], rows: Iterable[Row]) -> None:

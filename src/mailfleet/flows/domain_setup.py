@@ -180,7 +180,7 @@ async def _zone(fleet: Fleet, name: str, zone_id: str | None, errors: list[str])
             await domains.adopt_zone(fleet, name, zone_id)
         return await step(create_cloudflare_zone_task, name)
     except MailfleetError as error:
-        errors.append(f"{name}: {error}")
+        errors.append(f"{name}: {error.coded}")
         return ""
 
 
@@ -188,7 +188,7 @@ async def _seen(name: str, errors: list[str]) -> bool:
     try:
         return await step(verify_dns_propagation_task, name)
     except MailfleetError as error:
-        errors.append(f"{name}: {error}")
+        errors.append(f"{name}: {error.coded}")
         return False
 
 
@@ -199,7 +199,7 @@ async def _mailboxes(prepared: Prepared, errors: list[str]) -> dict[str, str]:
         try:
             made[address] = (await step(create_smartlead_mailbox_task, address, config))["mailbox_id"]
         except MailfleetError as error:
-            errors.append(f"{address}: {error}")
+            errors.append(f"{address}: {error.coded}")
     return made
 
 
@@ -209,7 +209,7 @@ async def _records(fleet: Fleet, name: str, zone: str, errors: list[str]) -> boo
         await step(create_dns_records_task, zone, wanted.spf, wanted.dkim, wanted.dmarc)
         return True
     except MailfleetError as error:
-        errors.append(f"{name}: {error}")
+        errors.append(f"{name}: {error.coded}")
         return False
 
 
@@ -221,7 +221,7 @@ async def _delegated(fleet: Fleet, name: str, errors: list[str]) -> str:
             await setups.waits_for_person(fleet, name, todo)
         return todo
     except MailfleetError as error:
-        errors.append(f"{name}: {error}")
+        errors.append(f"{name}: {error.coded}")
         return ""
 
 
@@ -231,5 +231,5 @@ async def _warm(fleet: Fleet, name: str, made: Mapping[str, str], errors: list[s
         try:
             await step(enable_warmup_task, mailbox_id, config)
         except MailfleetError as error:
-            errors.append(f"{address}: {error}")
+            errors.append(f"{address}: {error.coded}")
     return bool(made) and not errors

@@ -191,7 +191,7 @@ async def _readings(fleet: Fleet, ours: Sequence[Mapping[str, Any]]) -> list[str
                 call = check_warmup_status_task if as_tasks else None
                 await (step(call, each["mailbox_id"]) if call else check_warmup_status_task.fn(each["mailbox_id"]))
             except MailfleetError as error:
-                return f"{each['address']}: {error}"
+                return f"{each['address']}: {error.coded}"
         return ""
 
     return [told for told in await asyncio.gather(*map(one, listed)) if told]

@@ -173,7 +173,7 @@ async def warm_up_domain(fleet: Fleet, domain: Domain) -> Sequence[str]:
         try:
             await warm_up(fleet, mailbox.id, warmup_config(fleet))
         except MailfleetError as error:
-            problems.append(f"{mailbox.address}: {error}")
+            problems.append(f"{mailbox.address}: {error.coded}")
     return problems
 
 

@@ -114,7 +114,7 @@ async def top_up(fleet: Fleet, names: Sequence[str], count_per_domain: int) -> d
         try:
             created += await _top_up(fleet, name, count_per_domain, errors)
         except MailfleetError as error:
-            errors.append(f"{name}: {error}")
+            errors.append(f"{name}: {error.coded}")
     return {"created": created, "errors": errors}
 
 
@@ -135,7 +135,7 @@ async def _top_up(fleet: Fleet, name: str, count: int, errors: list[str]) -> lis
             await provisioning.connect(fleet, address, config)
             made.append(address)
         except MailfleetError as error:
-            errors.append(f"{address}: {error}")
+            errors.append(f"{address}: {error.coded}")
     if domain.state == "verified":
         errors += await provisioning.warm_up_domain(fleet, domain)
     return made

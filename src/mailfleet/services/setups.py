@@ -73,7 +73,7 @@ async def finish_pending_domains(fleet: Fleet) -> dict[str, Any]:
             if (await domains.verify(fleet, domain.name)).broken:
                 drifted.append(domain.name)
         except MailfleetError as error:
-            done["errors"].append(f"{domain.name}: {error}")
+            done["errors"].append(f"{domain.name}: {error.coded}")
     return {**done, "rechecked": len(again), "drifted": drifted}
 
 
@@ -86,7 +86,7 @@ async def finish(fleet: Fleet, waiting: Sequence[Domain]) -> dict[str, Any]:
         try:
             missing = await _finish(fleet, domain, errors)
         except MailfleetError as error:
-            errors.append(f"{domain.name}: {error}")
+            errors.append(f"{domain.name}: {error.coded}")
             continue
         if missing:
             pending[domain.name] = missing
