@@ -10,7 +10,7 @@ import pytest
 from tests.leads.files import people, write
 from tests.leads.test_events import Story
 
-from mailfleet.errors import Busy, CircuitOpen
+from mailfleet.errors import Busy, CircuitOpen, TimedOut
 from mailfleet.platforms.port import CampaignStats, HistoryEntry, PlatformEvent, SentMessage
 from mailfleet.services import alerts, events, holds, imports, push, pushes, suppression, sync, worker
 from mailfleet.store import outbox
@@ -54,6 +54,30 @@ async def test_a_hold_stops_a_push_that_is_under_way(running: Any, tmp_path: Pat
     done = await push.push_ready(running.fleet, running.campaign)
     assert (done.added, done.later) == (50, 70)
     assert len(running.desk.calls) == 50
+
+
+async def test_leads_that_were_taken_are_not_given_back_when_the_reading_after_it_fails(
+    running: Any, tmp_path: Path
+) -> None:
+    await imports.import_leads(running.fleet, write(tmp_path, people(4)))
+    desk = running.desk
+    plain = desk.leads
+
+    async def away(campaign_ref: str) -> Any:
+        raise TimedOut("no answer", vendor="smartlead", operation="leads")
+        yield
+
+    desk.refuses["p0@firm0-mfdemo.com"] = "unexplained"
+    desk.leads = away
+    assert (await push.push_ready(running.fleet, running.campaign)).unsettled == 4
+    await suppression.add(running.fleet, "p1@firm1-mfdemo.com")
+    desk.leads = plain
+    desk.refuses.clear()
+    await push.push_ready(running.fleet, running.campaign)
+    await worker.run_once(running.fleet)
+    assert desk.made[running.ref].leads["p1@firm1-mfdemo.com"].state == "stopped"
+    states = await running.ask("select state, count(*)::int from mailfleet.lead_ownership group by 1 order by 1")
+    assert states == [("active", 3), ("stopped", 1)]
 
 
 async def test_an_address_that_is_none_does_not_hold_up_the_events_after_it(story: Story) -> None:

@@ -200,6 +200,18 @@ async def _add(platform: SendingPlatform, ref: str, claimed: Sequence[Lead]) -> 
     """Adds them; where the platform's counters leave some unexplained and it does not have them, these are asked for
     again in halves, until a counter speaks of one alone. What stays silent even then waits for tomorrow."""
     answer = await platform.add_leads(ref, [_new_lead(lead) for lead in claimed])
+    if not answer.unexplained:
+        return answer
+    try:
+        return await _explained(platform, ref, claimed, answer)
+    except VendorError as error:
+        raise Ambiguous(
+            f"Leads were added and not all of them are explained: {error}", vendor=error.vendor,
+            operation=error.operation, hint="The batch is settled by reading.",
+        ) from error  # fmt: skip
+
+
+async def _explained(platform: SendingPlatform, ref: str, claimed: Sequence[Lead], answer: AddedLeads) -> AddedLeads:
     there = await _read(platform, ref, set(answer.unexplained))
     unclear = [lead for lead in claimed if lead.email_norm in answer.unexplained and lead.email_norm not in there]
     told = msgspec.structs.replace(answer, added={**answer.added, **there}, unexplained=())
