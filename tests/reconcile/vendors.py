@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -39,7 +39,7 @@ CONTACT = {
 @asynccontextmanager
 async def opened(
     database: Database, info: Mapping[str, Any], http: httpx2.AsyncBaseTransport | None = None
-) -> AsyncIterator[Fleet]:
+) -> AsyncGenerator[Fleet]:
     """A fleet whose vendors are the sandbox that told `info`."""
     clock = FixedClock(START)
     means = Means(
