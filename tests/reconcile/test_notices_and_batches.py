@@ -70,7 +70,7 @@ async def test_a_notice_of_unknown_outcome_is_never_sent_twice_and_is_told(
     assert (await reconcile.settle_open(fleet, NOW)).unreadable == 2
     async with fleet.db.connection() as db:
         assert await journal.counts(db) == {"unreadable": 2}
-        assert await alert_rows.count_unknown(db) == 2
+        assert await alert_rows.count_unknown(db, START) == 2
     [(reason,), _] = await ask(fleet, "select outcome -> 'read' ->> 'reason' from mailfleet.journal order by vendor")
     assert reason.startswith("Slack shows")
 

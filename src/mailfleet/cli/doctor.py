@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from mailfleet.cli.output import Json, show
@@ -19,6 +19,7 @@ Row = dict[str, Any]
 _SKEW_SECONDS = 30
 _WAITING_SECONDS = 300
 _UNREAD_SECONDS = 3600
+_SHOWN = timedelta(days=7)
 
 
 def doctor(*, offline: bool = False, json: Json = False) -> int:
@@ -153,7 +154,7 @@ async def _unknown(fleet: Fleet) -> Row:
     from mailfleet.store import alerts, journal
 
     async with fleet.db.connection() as db:
-        open_, lost = await journal.waiting(db), await alerts.count_unknown(db)
+        open_, lost = await journal.waiting(db), await alerts.count_unknown(db, fleet.clock.now() - _SHOWN)
     told = f"{open_.entries} writes wait for their reading"
     if open_.oldest:
         told += f", the oldest for {open_.oldest.total_seconds() / 3600:.1f} h"

@@ -121,12 +121,13 @@ async def unknown(db: Connection, id: UUID, *, error: str) -> None:
     )
 
 
-async def count_unknown(db: Connection) -> int:
-    """Deliveries of open alerts of which nobody knows whether they arrived."""
+async def count_unknown(db: Connection, since: datetime) -> int:
+    """Deliveries of open alerts since then of which nobody knows whether they arrived."""
     return await value(
         db,
         """select count(*) from mailfleet.deliveries d join mailfleet.alerts a on a.id = d.alert_id
-           where d.state = 'unknown' and a.resolved_at is null""",
+           where d.state = 'unknown' and a.resolved_at is null and a.created_at >= %s""",
+        [since],
     )
 
 
