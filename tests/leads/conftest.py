@@ -125,8 +125,10 @@ class Desk:
             raise Ambiguous("no answer", vendor="smartlead", operation="add")
         return AddedLeads(added=added, **{name: tuple(found) for name, found in buckets.items()})
 
-    async def leads(self, campaign_ref: str) -> AsyncIterator[LeadSeen]:
+    async def leads(self, campaign_ref: str, *, state: str | None = None) -> AsyncIterator[LeadSeen]:
         for email, lead in self.made[campaign_ref].leads.items():
+            if state is not None and lead.state != state:
+                continue
             yield LeadSeen(ref=lead.ref, map_ref=lead.ref, email=email, state=lead.state)
 
     async def find_lead(self, email: str) -> tuple[str, Sequence[str]] | None:

@@ -19,6 +19,7 @@ from mailfleet.platforms.port import (
     Capabilities,
     HistoryEntry,
     LeadSeen,
+    LeadState,
     MailboxSeen,
     MailboxSpec,
     NewLead,
@@ -169,9 +170,10 @@ class SmartleadPlatform:
         answer = await self.client.leads.add(campaign_ref, [smartlead_words.lead_fields(lead) for lead in leads])
         return sorted_out(answer, [lead.email for lead in leads])
 
-    async def leads(self, campaign_ref: str) -> AsyncIterator[LeadSeen]:
+    async def leads(self, campaign_ref: str, *, state: LeadState | None = None) -> AsyncIterator[LeadSeen]:
         names = await self._category_names()
-        async for found in self.client.get_campaign_leads(campaign_ref):
+        word = smartlead_words.lead_word(state)
+        async for found in self.client.get_campaign_leads(campaign_ref, **({"status": word} if word else {})):
             yield smartlead_words.lead(found, names)
 
     async def find_lead(self, email: str) -> tuple[str, Sequence[str]] | None:

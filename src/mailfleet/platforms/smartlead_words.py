@@ -33,7 +33,13 @@ LEAD_STATES: Mapping[str, LeadState] = {
     "STARTED": "started", "INPROGRESS": "in_progress", "COMPLETED": "completed", "PAUSED": "paused",
     "STOPPED": "stopped", "BLOCKED": "blocked",
 }  # fmt: skip
+_LEAD_WORDS = {state: word for word, state in LEAD_STATES.items()}
 OWN_FIELDS = ("phone_number", "website", "location", "linkedin_profile", "company_url")
+
+
+def lead_word(state: LeadState | None) -> str | None:
+    """The vendor's word to filter by; None where there is none."""
+    return _LEAD_WORDS.get(state) if state else None
 
 
 def campaign_state(status: str | None) -> CampaignState:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mailfleet.errors import Conflict, Invalid, NotFound
-from mailfleet.platforms.port import SendingPlatform
+from mailfleet.platforms.port import LeadState, SendingPlatform
 from mailfleet.services import alerts
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
@@ -19,6 +19,7 @@ from mailfleet.store.ownership import Owned
 STOP, BLOCK, PAUSE, RESUME, UNSUBSCRIBE = "lead.stop", "lead.block", "lead.pause", "lead.resume", "lead.unsubscribe"
 _ENDED = ("stopped", "completed", "blocked", "paused")
 """States at a platform in which a lead gets no further step."""
+_ENDED_LISTS: Sequence[LeadState] = ("paused", "stopped", "blocked")
 _TELL_AFTER = 3
 
 
@@ -140,11 +141,19 @@ async def _stopped_at(platform: SendingPlatform, campaign_ref: str, group: Seque
             except (NotFound, Conflict, Invalid):
                 # Gone, or in a state that needs no stopping: the reading below tells.
                 continue
-    states: dict[str, str] = {}
-    if any(refs.values()):
-        async for seen in platform.leads(campaign_ref):
-            states[seen.ref] = "stopped" if seen.unsubscribed else seen.state
+    states = await _read_back(platform, campaign_ref, {ref for ref in refs.values() if ref})
     return [each for each in group if _is_over(refs[each.lead_id], states)]
+
+
+async def _read_back(platform: SendingPlatform, campaign_ref: str, wanted: set[str]) -> Mapping[str, str]:
+    """The states of these leads: looked for among the few that have ended, then in the whole campaign."""
+    states: dict[str, str] = {}
+    for ended in (*_ENDED_LISTS, None):
+        if wanted <= states.keys():
+            break
+        async for seen in platform.leads(campaign_ref, state=ended):
+            states[seen.ref] = "stopped" if seen.unsubscribed else seen.state
+    return states
 
 
 def _is_over(ref: str | None, states: Mapping[str, str]) -> bool:
