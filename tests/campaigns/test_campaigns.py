@@ -73,7 +73,7 @@ async def test_it_starts_with_its_webhook_and_stops_read_back(running: Any, tmp_
     running.desk.made[running.ref].state = "draft"
     await imports.import_leads(running.fleet, write(tmp_path, people(1)))
     started = await flow(running, action="start", campaign_id=str(running.campaign.id))
-    assert (started["success"], started["status"]) == (True, "running")
+    assert (started["success"], started["status"], started["leads_added"]) == (True, "running", 1)
     assert running.desk.made[running.ref].hook == "http://127.0.0.1/hooks/t/smartlead"
     paused = await flow(
         running, action="pause", campaign_id=str(running.campaign.id), campaign_config={"reason": "too many bounces"}

@@ -51,9 +51,11 @@ async def add_leads_batch_task(campaign_id: str, leads: Sequence[Mapping[str, An
 
 
 @task(name="start_campaign_task", cache_policy=NO_CACHE)
-async def start_campaign_task(campaign_id: str) -> str:
-    """Its state, read back at the platform; refused with every reason when a condition is not met."""
-    return await campaigns.start(current(), UUID(campaign_id))
+async def start_campaign_task(campaign_id: str) -> dict[str, int]:
+    """`{leads_added, leads_refused}` of the leads that go before the start, which is read back at the platform;
+    refused with every reason when a condition is not met."""
+    first = await campaigns.start(current(), UUID(campaign_id))
+    return {"leads_added": first.added, "leads_refused": first.refused}
 
 
 @task(name="pause_campaign_task", cache_policy=NO_CACHE)
@@ -192,8 +194,8 @@ async def _create(fleet: Fleet, asked: _Asked) -> Result:
 
 
 async def _start(fleet: Fleet, asked: _Asked) -> Result:
-    await step(start_campaign_task, asked.need())
-    return await _state(fleet, asked.need())
+    first = await step(start_campaign_task, asked.need())
+    return {**first, **await _state(fleet, asked.need())}
 
 
 async def _pause(fleet: Fleet, asked: _Asked) -> Result:

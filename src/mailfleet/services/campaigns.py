@@ -18,6 +18,7 @@ from mailfleet.services import budgets, holds, push, readings
 from mailfleet.services.clients import fleet_of, the_client
 from mailfleet.services.context import Fleet
 from mailfleet.services.holds import Held
+from mailfleet.services.push import Pushed
 from mailfleet.store import audit, campaigns, clients, events, leads, links, mailboxes, ownership, transitions
 from mailfleet.store import holds as held
 from mailfleet.store.campaigns import Campaign, Sender, StepRow
@@ -153,14 +154,14 @@ async def preflight(fleet: Fleet, campaign_id: UUID) -> Sequence[Check]:
     return (*rules.preflight(_config(campaign), ready), free)
 
 
-async def start(fleet: Fleet, campaign_id: UUID) -> str:
-    """Starts it when every condition is met, and reads back that it runs; the state then.
+async def start(fleet: Fleet, campaign_id: UUID) -> Pushed:
+    """Starts it when every condition is met, and reads back that it runs; what became of the leads pushed first.
 
     Raises NotAllowed with every reason. A campaign that runs already is left alone.
     """
     fleet, campaign, ref = await _both(fleet, campaign_id)
     if campaign.state == "running":
-        return campaign.state
+        return Pushed()
     failed = [f"{check.name}: {check.detail}" for check in await preflight(fleet, campaign_id) if not check.ok]
     if campaign.state not in ("draft", "ready", "paused"):
         failed.append(f"it is {campaign.state}")
@@ -171,7 +172,7 @@ async def start(fleet: Fleet, campaign_id: UUID) -> str:
     platform = fleet.platform(campaign.platform)
     await _hook(fleet, platform, campaign, ref)
     await _caps(fleet, campaign_id)
-    await _first_leads(fleet, campaign)
+    first = await _first_leads(fleet, campaign)
     await platform.start_campaign(ref)
     seen = await platform.campaign(ref)
     if seen.state != "running":
@@ -180,7 +181,8 @@ async def start(fleet: Fleet, campaign_id: UUID) -> str:
             reasons=(f"read back: {seen.state}",),
             hint="Look at it there, then start it again.",
         )
-    return await _now_running(fleet, campaign)
+    await _now_running(fleet, campaign)
+    return first
 
 
 async def pause(fleet: Fleet, campaign_id: UUID, reason: str, *, by_person: bool = False) -> Held:
@@ -351,16 +353,17 @@ async def _caps(fleet: Fleet, campaign_id: UUID) -> None:
         await budgets.apply_day(fleet, box, sender.ref, seen, warmup_day=known.warmup_day)
 
 
-async def _first_leads(fleet: Fleet, campaign: Campaign) -> None:
+async def _first_leads(fleet: Fleet, campaign: Campaign) -> Pushed:
     """A platform starts no empty campaign (smartlead:campaigns/status): the first batch goes before the start."""
     async with fleet.db.connection() as db:
         live = await ownership.live_count(db, campaign.id)
-    if not live:
-        some = fleet.platform(campaign.platform).capabilities.max_leads_per_call
-        await push.push(fleet, campaign.id, (await push.ready(fleet, campaign))[:some])
+    if live:
+        return Pushed()
+    some = fleet.platform(campaign.platform).capabilities.max_leads_per_call
+    return await push.push(fleet, campaign.id, (await push.ready(fleet, campaign))[:some])
 
 
-async def _now_running(fleet: Fleet, campaign: Campaign) -> str:
+async def _now_running(fleet: Fleet, campaign: Campaign) -> None:
     now = fleet.clock.now()
     async with fleet.db.transaction() as db:
         moved = await campaigns.move(db, campaign, "running", now)
@@ -371,7 +374,6 @@ async def _now_running(fleet: Fleet, campaign: Campaign) -> str:
             event="start", reason="every condition is met", evidence={}, rule="campaigns.preflight",
             rule_version=fleet.policy.version, actor=fleet.actor, at=now,
         )  # fmt: skip
-    return moved.state
 
 
 def reasons_of(error: MailfleetError) -> str:
