@@ -93,7 +93,8 @@ def run(argv: Sequence[str]) -> int:
     except MailfleetError as error:
         return _failed(error, debug=debug)
     except Exception as error:
-        return _bug(error, debug=debug)
+        known = _of_the_database(error)
+        return _failed(known, debug=debug) if known else _bug(error, debug=debug)
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 
@@ -125,6 +126,14 @@ def _failed(error: MailfleetError, *, debug: bool) -> int:
     if debug:
         _trace(error)
     return error.exit_code
+
+
+def _of_the_database(error: Exception) -> MailfleetError | None:
+    if "psycopg" not in sys.modules:
+        return None
+    from mailfleet.store.database import told
+
+    return told(error)
 
 
 def _bug(error: Exception, *, debug: bool) -> int:

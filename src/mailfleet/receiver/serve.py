@@ -57,11 +57,11 @@ def bound(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         made.close()
         raise ConfigError(
-            f"The receiver cannot listen on {host}:{port}: {error.strerror or error}.",
-            hint="Set RECEIVER_PORT to a free port, or 0 for any.",
+            f"The receiver cannot listen on {host}:{port}: {getattr(error, 'strerror', '') or error}.",
+            hint="Set RECEIVER_PORT to a free port, or 0 for any, and RECEIVER_HOST to an address of this machine.",
         ) from error
     made.listen(1024)
     return made

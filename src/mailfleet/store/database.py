@@ -14,7 +14,7 @@ from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from mailfleet.errors import DatabaseUnavailable
+from mailfleet.errors import DatabaseUnavailable, StoreError
 
 T = TypeVar("T")
 Connection = AsyncConnection[Any]
@@ -129,3 +129,22 @@ def json_rows(items: Sequence[object]) -> str:
 
 
 PsycopgError = psycopg.Error
+
+
+def told(error: Exception) -> StoreError | None:
+    """What a person can act on: the server is away, full, read-only or refuses the role. None for any other error."""
+    said = " ".join(str(error).split())
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return StoreError(
+            f"The role in DATABASE_URL may not do this: {said}.",
+            hint="Migrations need the database's owner with CREATEROLE, or a superuser; commands what those grant.",
+        )
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return DatabaseUnavailable(
+            f"The database takes no changes now: {said}.", hint="Is DATABASE_URL a replica, or is a failover under way?"
+        )
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return DatabaseUnavailable(
+            f"The database went away or refuses: {said}.", hint="See `mailfleet doctor`; run the command again after."
+        )
+    return None

@@ -6,7 +6,8 @@ plain Postgres lacks (roles, the auth schema) is made first where the role `supa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from mailfleet.errors import ConfigError, DatabaseUnavailable, SchemaOutOfDate
+from mailfleet.errors import ConfigError, DatabaseUnavailable, SchemaOutOfDate, StoreError
+from mailfleet.store.database import told
 
 OLDEST = 15
+_TAKEN = (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject, psycopg.errors.DuplicateFunction)
 _LOCK = "select pg_advisory_xact_lock(hashtext('supabase_migrations'))"
 _HISTORY = """
 create schema if not exists supabase_migrations;
@@ -89,7 +92,7 @@ def migrate(dsn: str) -> list[str]:
     Racing callers are safe: one applies, the others wait and find it done. Works through a transaction pooler.
     Raises DatabaseUnavailable when the database cannot be reached or is older than Postgres 15.
     """
-    with _connected(dsn) as db:
+    with _connected(dsn) as db, _explained():
         with db.transaction():
             db.execute(_LOCK)
             _prepare(db)
@@ -98,7 +101,7 @@ def migrate(dsn: str) -> list[str]:
 
 def status(dsn: str) -> Status:
     """What has been applied and what has not; changes nothing."""
-    with _connected(dsn) as db:
+    with _connected(dsn) as db, _explained():
         applied = _applied(db)
         server = _value(db, "select current_setting('server_version')")
     known = {each.version: f"{each.version}_{each.name}" for each in migrations()}
@@ -135,6 +138,22 @@ def _connected(dsn: str) -> psycopg.Connection[Any]:
             hint="Upgrade it, or unset DATABASE_URL to use the embedded server.",
         )
     return db
+
+
+@contextlib.contextmanager
+def _explained() -> Generator[None]:
+    try:
+        yield
+    except _TAKEN as error:
+        raise StoreError(
+            f"The schema cannot be applied: {' '.join(str(error).split())}.",
+            hint="Something else has made objects of these names here. Use an empty database, or move them away; "
+            "what this step began was taken back.",
+        ) from error
+    except psycopg.Error as error:
+        if known := told(error):
+            raise known from error
+        raise
 
 
 def _readable(dsn: str) -> None:
