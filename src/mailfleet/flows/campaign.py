@@ -180,7 +180,7 @@ async def _where(fleet: Fleet, asked: _Asked) -> Result:
 
 
 async def _create(fleet: Fleet, asked: _Asked) -> Result:
-    if not asked.config:
+    if asked.config is None:
         raise BadFile("create needs a campaign_config.", hint="See examples/campaign.toml.")
     settings = {key: value for key, value in asked.config.items() if key != "name"}
     asked.campaign_id = await step(create_campaign_task, str(asked.config.get("name", "")), settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,8 @@ from mailfleet.store import audit, clients
 from mailfleet.store.clients import Client
 from mailfleet.store.database import Connection
 
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
 
 async def put_client(
     fleet: Fleet,
@@ -30,8 +33,10 @@ async def put_client(
 ) -> Client:
     """Adds the client, or brings the one of this slug up to date.
 
-    Raises BadFile for a time zone or a country nobody knows, PolicyError for overrides that do not make a policy.
+    Raises BadFile for a slug, a time zone or a country that is none, PolicyError for overrides that make no policy.
     """
+    if not _SLUG.fullmatch(slug):
+        raise BadFile(f"{slug!r} is no slug.", hint="It is a short name of a-z, 0-9 and hyphens, such as agency-os.")
     try:
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:
@@ -120,5 +125,7 @@ async def the_client(db: Connection, key: str | None) -> Client:
     every = await clients.every(db)
     if len(every) == 1:
         return every[0]
-    known = ", ".join(each.slug for each in every) or "none yet"
-    raise Unknown(f"Which client is meant? Known: {known}.", hint="Name one by its slug (client_id).")
+    if not every:
+        raise Unknown("There is no client yet.", hint="Make one: `mailfleet client add SLUG --name NAME`.")
+    known = ", ".join(each.slug for each in every)
+    raise Unknown(f"Which client is meant? Known: {known}.", hint="Name one by its slug, with --client (client_id).")

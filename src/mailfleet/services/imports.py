@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import IO
 from uuid import UUID
 
 import msgspec
@@ -67,6 +68,9 @@ async def import_leads(
     import goes on where it stopped and a repeated one does nothing. Raises BadFile before anything is stored.
     """
     choice = lead_rows.checked(options or Options())
+    if refusals_to:
+        with _writing(refusals_to, "a"):
+            pass  # a place that cannot be written is told before a lead is taken
     with _on_disk(path) as (file, name):
         table = tables.look(file, name=name, encoding=encoding)
         mapped = lead_rows.map_columns(table.columns, columns)
@@ -102,16 +106,22 @@ async def preview(
 async def write_refusals(fleet: Fleet, import_id: UUID, to: Path) -> int:
     """Every refused row as CSV; a cell that a spreadsheet would run is quoted with an apostrophe."""
     written, after = 0, 0
+    with _writing(to) as file:
+        out = csv.writer(file)
+        out.writerow(("row", "rule", "field", "value", "detail", "culprit"))
+        while batch := await _refusals(fleet, import_id, after):
+            out.writerows([_harmless(cell) for cell in _cells(each)] for each in batch)
+            written, after = written + len(batch), batch[-1].row_no
+    return written
+
+
+@contextmanager
+def _writing(to: Path, mode: str = "w") -> Generator[IO[str]]:
     try:
-        with to.open("w", encoding="utf-8", newline="") as file:
-            out = csv.writer(file)
-            out.writerow(("row", "rule", "field", "value", "detail", "culprit"))
-            while batch := await _refusals(fleet, import_id, after):
-                out.writerows([_harmless(cell) for cell in _cells(each)] for each in batch)
-                written, after = written + len(batch), batch[-1].row_no
+        with to.open(mode, encoding="utf-8", newline="") as file:
+            yield file
     except OSError as error:
         raise BadFile(f"{to} cannot be written: {error.strerror or error}.", hint="Choose another place.") from error
-    return written
 
 
 async def _refusals(fleet: Fleet, import_id: UUID, after: int) -> Sequence[Refusal]:
