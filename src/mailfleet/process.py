@@ -161,8 +161,8 @@ def tail(log_file: Path | None, length: int = 600) -> str:
     return ""
 
 
-def free_port(wanted: int = 0, host: str = "127.0.0.1") -> int:
-    """`wanted` if it is free, any free one for 0. Raises ConfigError when it is taken."""
+def free_port(wanted: int = 0, host: str = "127.0.0.1", *, setting: str = "the port") -> int:
+    """`wanted` if it is free, any free one for 0. Raises ConfigError when it is taken; `setting` is what to change."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -170,7 +170,7 @@ def free_port(wanted: int = 0, host: str = "127.0.0.1") -> int:
         except OSError as error:
             raise ConfigError(
                 f"Port {wanted} on {host} cannot be used: {error.strerror}.",
-                hint="Stop what uses it, or choose another (0 = any free one).",
+                hint=f"Stop what uses it, or set {setting} to another (0 = any free one).",
             ) from error
         return int(probe.getsockname()[1])
 

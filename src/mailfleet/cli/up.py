@@ -78,7 +78,7 @@ async def _prefect(settings: Settings, supervisor: Supervisor, embedded: bool) -
     from mailfleet.process import free_port
     from mailfleet.store.embedded import LocalPostgres
 
-    port = free_port(settings.prefect_port)
+    port = free_port(settings.prefect_port, setting="PREFECT_PORT")
     postgres = LocalPostgres(settings.home / "postgres") if embedded else None
 
     async def start() -> Child:
@@ -95,7 +95,7 @@ async def _parts(settings: Settings, supervisor: Supervisor, api: str) -> None:
     from mailfleet.process import Child, free_port
     from mailfleet.settings import environment_of
 
-    port = free_port(settings.receiver_port, settings.receiver_host)
+    port = free_port(settings.receiver_port, settings.receiver_host, setting="RECEIVER_PORT")
     environment = {**environment_of(settings), **client_environment(api, settings.home), "RECEIVER_PORT": str(port)}
     health = f"http://{settings.receiver_host}:{port}/healthz"
 
