@@ -111,7 +111,10 @@ def postmaster(home: Path) -> psutil.Process:
 
 def place(home: Path) -> Path:
     """Where the data is: elsewhere for root, whose temporary folders are closed to the borrowed account."""
-    return Path((home / "place").read_text()) if (home / "place").exists() else home
+    try:
+        return Path((home / "place").read_text())
+    except FileNotFoundError:  # beside the locks; or a keeper has just removed it
+        return home
 
 
 def data(home: Path) -> Path:
