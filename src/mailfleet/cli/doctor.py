@@ -72,7 +72,6 @@ async def _policy(settings: Settings) -> Row:
 
 
 async def _with_database(settings: Settings, offline: bool) -> list[Row]:
-    from mailfleet.errors import MailfleetError
     from mailfleet.wiring import database, open_fleet
 
     rows: list[Row] = []
@@ -83,7 +82,7 @@ async def _with_database(settings: Settings, offline: bool) -> list[Row]:
             if rows[-1]["verdict"] == "ok":
                 async with open_fleet(settings) as fleet:
                     rows += await _with_fleet(fleet, settings, offline)
-    except MailfleetError as error:
+    except Exception as error:
         rows.append(_failed("database" if not rows else "parts", error))
     return rows
 
@@ -208,16 +207,22 @@ async def _prefect(settings: Settings) -> Row:
 
 
 async def _tried(name: str, check: Callable[[], Awaitable[Row]]) -> Row:
-    from mailfleet.errors import MailfleetError
-
     try:
         return await check()
-    except MailfleetError as error:
+    except Exception as error:  # one check that breaks must not hide what the others find
         return _failed(name, error)
 
 
-def _failed(name: str, error: Any) -> Row:
-    return {"check": name, "verdict": "failed", "found": error.what, "fix": error.hint, "code": error.code}
+def _failed(name: str, error: Exception) -> Row:
+    from mailfleet.errors import MailfleetError
+    from mailfleet.log import redact
+    from mailfleet.store.database import told
+
+    known = error if isinstance(error, MailfleetError) else told(error)
+    if known is None:
+        known = MailfleetError(f"{type(error).__name__}: {error}", hint="This is a fault of mailfleet; report it.")
+    found, fix = redact(known.what), redact(known.hint)
+    return {"check": name, "verdict": "failed", "found": found, "fix": fix, "code": known.code}
 
 
 def _row(check: str, verdict: Verdict, found: str, fix: str = "") -> Row:
