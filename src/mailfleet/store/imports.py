@@ -12,8 +12,8 @@ from psycopg.types.json import Json
 
 from mailfleet.store.database import Connection, execute, json_rows, row, rows
 
-_COLUMNS: LiteralString = """id, client_id, file_name, sha256, columns, state, rows_read, taken, refused, unknown_country,
-    started_at, finished_at"""
+_COLUMNS: LiteralString = """id, client_id, file_name, sha256, columns, state, rows_read, taken, refused,
+    unknown_country, started_at, finished_at"""
 
 
 class Import(msgspec.Struct, frozen=True, kw_only=True):
