@@ -160,7 +160,7 @@ class Keeper:
             with contextlib.suppress(OSError):
                 told = Path((left / "home").read_text()) / "place"
                 if not told.exists() or told.read_text() != str(left):
-                    shutil.rmtree(left)
+                    shutil.rmtree(left, ignore_errors=True)  # another sweep may be at it too
 
     def _usable_binaries(self) -> None:
         if self._version():
