@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
+from mailfleet.sandbox.engine_react import Answer
 from mailfleet.sandbox.seeds import fraction
-from mailfleet.sandbox.smartlead_state import Campaign, LeadMap, Message, Sent, categories, rest_time, smartlead
+from mailfleet.sandbox.smartlead_state import (
+    Campaign,
+    LeadMap,
+    Mailbox,
+    Message,
+    Sent,
+    categories,
+    rest_time,
+    smartlead,
+)
 from mailfleet.sandbox.webhook_payloads import (
     account_event,
     bounced_event,
     campaign_event,
     category_event,
     clicked_event,
+    name_of,
     opened_event,
     replied_event,
     unsubscribed_event,
@@ -31,6 +43,79 @@ _AI_NAMES = {
     "info_request": "Information Request",
 }
 _AI_WRONG = 0.12
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """A mail of this vendor, as the receiving side meets it."""
+
+    sent: Sent
+
+    @property
+    def identity(self) -> str:
+        return self.sent.stats_id
+
+    @property
+    def message_id(self) -> str:
+        return self.sent.message_id
+
+    @property
+    def subject(self) -> str:
+        return self.sent.subject
+
+    @property
+    def body(self) -> str:
+        return self.sent.body
+
+    @property
+    def at(self) -> datetime:
+        return self.sent.at
+
+    @property
+    def links(self) -> list[str]:
+        return self.sent.links
+
+    @property
+    def to(self) -> str:
+        return self.sent.lead_map.lead.email
+
+    @property
+    def to_name(self) -> str:
+        return name_of(self.sent.lead_map.lead)
+
+    @property
+    def step(self) -> int:
+        return self.sent.step.number
+
+    @property
+    def box(self) -> Mailbox:
+        return self.sent.mailbox
+
+    @property
+    def sender_name(self) -> str:
+        return str(self.sent.mailbox.fields["from_name"])
+
+    def tracks(self, what: str) -> bool:
+        return self.sent.lead_map.campaign.tracks(what)
+
+    def opened(self, world: World) -> None:
+        opened(world, self.sent)
+
+    def clicked(self, world: World, link: str) -> None:
+        clicked(world, self.sent, link)
+
+    def replied(self, world: World, answer: Answer, meaning: str) -> None:
+        kept = (answer.at, answer.message_id, self.sent.stats_id, answer.sender, answer.to, answer.subject, answer.html)
+        replied(world, self.sent, Message("REPLY", *kept), meaning)
+
+    def bounced(self, world: World, message_id: str, text: str, kind: str) -> None:
+        bounced(world, self.sent, message_id, text, kind)
+
+    def unsubscribed(self, world: World) -> None:
+        unsubscribed(world, self.sent.lead_map, self.sent)
+
+    def complained(self, world: World) -> None:
+        complained(world, self.sent)
 
 
 def stop(lead_map: LeadMap, status: str) -> None:

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from mailfleet.sandbox.engine_exit import check_breach
+from mailfleet.sandbox.engine_exit import Noticed, check_breach
 from mailfleet.sandbox.engine_react import react
 from mailfleet.sandbox.reputation import note
 from mailfleet.sandbox.seeds import fraction, hexes
@@ -227,7 +227,7 @@ def _send(world: World, campaign: Campaign, lead_map: LeadMap, box: Mailbox) -> 
     _record(world, sent)
     _plan_next(world, sent)
     sent_event(world, sent)
-    react(world, sent)
+    react(world, Noticed(sent))
     check_breach(world, campaign)
 
 
@@ -280,6 +280,7 @@ def log_send(world: World, sent: Sent, kind: str, message_id: str | None = None)
     world.log.add(
         "sends",
         {
+            "platform": "smartlead",
             "campaign_id": sent.lead_map.campaign.id,
             "lead_id": sent.lead_map.lead.id,
             "lead_email": sent.lead_map.lead.email,

@@ -74,6 +74,7 @@ def _send(world: World, box: Mailbox, number: int) -> None:
     world.log.add(
         "sends",
         {
+            "platform": "smartlead",
             "campaign_id": None,
             "lead_id": None,
             "lead_email": to,

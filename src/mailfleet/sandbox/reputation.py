@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import cast
+from typing import Protocol, cast
 
 from mailfleet.sandbox.dns_server_auth import DomainAuth, domain_auth
 from mailfleet.sandbox.seeds import fraction
@@ -36,6 +36,16 @@ LEAST_MAILS = 20
 # What a receiver takes off for each thing it cannot verify.
 WITHOUT = {"dkim": 0.60, "spf": 0.70, "dmarc": 0.90}
 _AUTH_KEPT = timedelta(minutes=10)
+
+
+class Box(Protocol):
+    """A mailbox at whichever vendor: receivers know no more of it."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def domain(self) -> str: ...
 
 
 @dataclass
@@ -77,7 +87,7 @@ def reputations(world: World) -> Reputations:
     return cast(Reputations, kept)
 
 
-def standing(world: World, box: Mailbox) -> Standing:
+def standing(world: World, box: Box) -> Standing:
     """A mailbox's standing, settled up to today."""
     held, today = reputations(world).mailboxes, world.now.date()
     found = held.get(box.address)
@@ -102,7 +112,7 @@ def domain_standing(world: World, domain: str) -> Standing:
     return _settle(held[domain], today)
 
 
-def note(world: World, box: Mailbox, *, sent: int = 0, bounced: int = 0, complained: int = 0) -> None:
+def note(world: World, box: Box, *, sent: int = 0, bounced: int = 0, complained: int = 0) -> None:
     """Counts what happened today for the mailbox and its domain."""
     for found in (standing(world, box), domain_standing(world, box.domain)):
         today = world.now.date()
@@ -114,7 +124,7 @@ def note(world: World, box: Mailbox, *, sent: int = 0, bounced: int = 0, complai
         day.complained += complained
 
 
-def placement(world: World, box: Mailbox) -> float:
+def placement(world: World, box: Box) -> float:
     """The share of this mailbox's mail that lands in inboxes now."""
     score = 0.65 * standing(world, box).score + 0.35 * domain_standing(world, box.domain).score
     share = 0.30 + 0.70 * score

@@ -317,6 +317,7 @@ def send_test(ask: Ask) -> dict[str, Any]:
     ask.world.log.add(
         "sends",
         {
+            "platform": "smartlead",
             "campaign_id": campaign.id,
             "lead_id": given.get("leadId"),
             "lead_email": given.get("customEmailAddress"),

@@ -119,7 +119,8 @@ def _copies(world: World, identity: int, box: Mailbox, providers: list[int]) -> 
 
 
 def _log(world: World, box: Mailbox, to: str, stem: str) -> None:
-    fields = {"campaign_id": None, "lead_id": None, "lead_email": to, "mailbox": box.address, "step": None}
+    place = {"platform": "smartlead", "campaign_id": None, "lead_id": None}
+    fields = {**place, "lead_email": to, "mailbox": box.address, "step": None}
     identity = f"<{hexes(world, 24, 'seed mail', stem)}@{box.domain}>"
     world.log.add("sends", {**fields, "variant": None, "message_id": identity, "kind": "test"})
 
