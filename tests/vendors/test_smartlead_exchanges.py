@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 import tomllib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
@@ -19,7 +17,6 @@ from mailfleet.vendors.transport.secret import Hidden
 
 pytestmark = pytest.mark.anyio
 HERE = Path(__file__).parent
-VENDORS = HERE.parents[1] / "src" / "mailfleet" / "vendors"
 EXCHANGES: dict[str, dict[str, Any]] = tomllib.loads((HERE / "exchanges" / "smartlead.toml").read_text())
 C, L, M = 771200, 4155000001, 310044
 T1, T2 = "2026-03-01T00:00:00.000Z", "2026-03-02T00:00:00.000Z"
@@ -124,11 +121,6 @@ CALLS: dict[str, Callable[[SmartleadClient], Awaitable[Any]]] = {
 }
 
 
-def index(vendor: str) -> list[dict[str, str]]:
-    with (VENDORS / vendor / "index.tsv").open(newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
 def contains(whole: Any, part: Any) -> bool:
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(name in whole and contains(whole[name], part[name]) for name in part)
@@ -151,22 +143,3 @@ async def test_the_documented_exchange_is_made_and_understood(row: str) -> None:
         assert contains(json.loads(request.content), json.loads(exchange["sends"]))
     writes = request.method != "GET" and row not in ("delivery/list", "delivery/providerwise", "delivery/groupwise")
     assert bench.states() == (["done"] if writes else [])
-
-
-@pytest.mark.parametrize("vendor", ["smartlead", "cloudflare", "namecheap", "slack", "twilio"])
-def test_every_citation_has_a_row(vendor: str) -> None:
-    rows = {row["row"] for row in index(vendor)}
-    source = "\n".join(path.read_text() for path in VENDORS.parent.rglob("*.py") if "sandbox" not in path.parts)
-    cited = set(re.findall(rf"\b{vendor}:([a-zA-Z0-9_][a-zA-Z0-9_./-]*[a-zA-Z0-9_])", source))
-    assert cited - rows == set()
-
-
-def test_every_yes_row_has_an_exchange_and_a_call() -> None:
-    yes = {row["row"] for row in index("smartlead") if row["support"] == "Yes" and row["method"] != "-"}
-    assert yes == set(EXCHANGES) == set(CALLS)
-    assert all(exchange["source"] for exchange in EXCHANGES.values())
-
-
-def test_every_row_that_is_not_yes_says_why() -> None:
-    for vendor in ("smartlead", "cloudflare", "namecheap", "slack", "twilio"):
-        assert [row["row"] for row in index(vendor) if row["support"] != "Yes" and not row["note"]] == []
