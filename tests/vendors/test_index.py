@@ -31,8 +31,8 @@ def exchanges(vendor: str) -> set[str]:
     return set(found)
 
 
-def operations(vendor: str) -> Iterator[tuple[str, str, str]]:
-    """(cited row, method, path) of every operation in the vendor's code; the row stands behind its `Operation(`."""
+def operations(vendor: str) -> Iterator[tuple[str, str, str, str]]:
+    """(cited row, name, method, path) of every operation in the vendor's code; the row stands beside it."""
     for path in (PACKAGE / "vendors" / vendor).glob("*.py"):
         lines = path.read_text().splitlines()
         for node in ast.walk(ast.parse("\n".join(lines))):
@@ -40,7 +40,7 @@ def operations(vendor: str) -> Iterator[tuple[str, str, str]]:
                 given = {each.arg: ast.literal_eval(each.value) for each in node.keywords if each.arg != "reconcile"}
                 cited = re.search(rf"# {vendor}:(\S+)", "\n".join(lines[node.lineno - 1 : node.end_lineno]))
                 assert cited, f"{path.name}:{node.lineno} cites no row"
-                yield cited[1], str(given["method"]), str(given["path"])
+                yield cited[1], str(given["name"]), str(given["method"]), str(given["path"])
 
 
 @pytest.mark.parametrize("vendor", NAMES)
@@ -66,12 +66,12 @@ def test_every_citation_has_a_row(vendor: str) -> None:
 def test_every_operation_is_what_its_row_says_and_every_supported_row_has_one(vendor: str) -> None:
     rows = {row["row"]: row for row in index(vendor)}
     made = list(operations(vendor))
-    for row, method, path in made:
+    for row, _, method, path in made:
         assert rows[row]["support"] != "No", row
         assert method == rows[row]["method"], row
         assert vendor in OWN_PATHS or path == rows[row]["path"], row
     supported = {name for name, row in rows.items() if row["support"] != "No" and row["method"] != "-"}
-    assert {row for row, _, _ in made} == supported
+    assert {row for row, *_ in made} == supported
 
 
 @pytest.mark.parametrize("vendor", NAMES)
