@@ -1,0 +1,1 @@
+"""What a move between two platforms is judged by: phases, routing, verdicts, gates. Pure; time is passed in."""
