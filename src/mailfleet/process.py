@@ -175,6 +175,26 @@ def free_port(wanted: int = 0, host: str = "127.0.0.1", *, setting: str = "the p
         return int(probe.getsockname()[1])
 
 
+def listening(host: str, port: int, *, setting: str) -> socket.socket:
+    """A listening socket; port 0 takes any free one.
+
+    Raises ConfigError when it is taken; `setting` begins the names of the two settings that say where.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except (OSError, OverflowError) as error:
+        made.close()
+        raise ConfigError(
+            f"The {setting.lower()} cannot listen on {host}:{port}: {getattr(error, 'strerror', '') or error}.",
+            hint=f"Set {setting}_PORT to a free port, or 0 for any, and {setting}_HOST to an address of this machine.",
+        ) from error
+    made.listen(1024)
+    return made
+
+
 Start = Callable[[], Coroutine[Any, Any, Child]]
 
 

@@ -142,6 +142,10 @@ class Settings(BaseSettings):
         None, description="Unguessable path of the receiver. Default: made at first use, kept in MAILFLEET_HOME."
     )
 
+    console_host: str = Field("127.0.0.1", description="Address the console listens on; it asks nobody who they are.")
+    console_port: int = Field(8041, ge=0, le=65535, description="Port the console listens on; 0 = any.")
+    console_hosts: str = Field("", description="Further names the console answers to, separated by spaces.")
+
     smartlead_api_keys: dict[str, SecretStr] = Field(default_factory=dict, exclude=True, repr=False)
 
     @field_validator(*_ADDRESSES)

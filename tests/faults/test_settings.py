@@ -9,7 +9,7 @@ import pytest
 from tests.faults.conftest import PLANTED, Run
 
 from mailfleet.errors import ConfigError
-from mailfleet.receiver.serve import bound
+from mailfleet.process import listening
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_port_in_use_is_told_by_the_sandbox_and_the_receiver(run: Run) -> None
         assert (ended.code, ended.said[:4]) == (2, "C100")
         assert f"Port {port}" in ended.said and "or 0" in ended.said
         with pytest.raises(ConfigError, match="already in use"):
-            bound("127.0.0.1", port)
+            listening("127.0.0.1", port, setting="RECEIVER")
 
 
 @pytest.mark.parametrize("more", [("--port", "99999"), ("--start", "yesterday"), ("--rate-limit", "0")])
@@ -90,4 +90,4 @@ def test_a_sandbox_that_cannot_be_meant(run: Run, more: tuple[str, ...]) -> None
 
 def test_a_port_that_is_no_port() -> None:
     with pytest.raises(ConfigError, match="0-65535"):
-        bound("127.0.0.1", 99999)
+        listening("127.0.0.1", 99999, setting="RECEIVER")

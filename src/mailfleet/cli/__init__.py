@@ -22,7 +22,11 @@ USAGE, FAILED, ATTENTION, INTERRUPTED = 2, 1, 3, 130
 
 COMMANDS = (
     ("demo", "mailfleet.cli.demo:demo", "Watch the whole of it work against sandbox vendors on this machine."),
-    ("up", "mailfleet.cli.up:up", "Run everything on this machine: database, Prefect, flows, receiver, worker."),
+    (
+        "up",
+        "mailfleet.cli.up:up",
+        "Run everything on this machine: database, Prefect, flows, receiver, worker, console.",
+    ),
     ("deploy", "mailfleet.cli.up:deploy", "Register the flows in a Prefect work pool, for workers elsewhere."),
     ("doctor", "mailfleet.cli.doctor:doctor", "Check settings, database, vendors, DNS, clock and workers."),
     ("config", "mailfleet.cli.config:app", "Show settings, where each comes from, and the policy."),
@@ -36,6 +40,7 @@ COMMANDS = (
     ("event", "mailfleet.cli.event:app", "Read what happened, and apply what was received."),
     ("worker", "mailfleet.cli.processes:worker", "Carry out queued commands and send notices until stopped."),
     ("receiver", "mailfleet.cli.processes:receiver", "Take in the vendors' webhooks until stopped."),
+    ("console", "mailfleet.cli.processes:console", "Serve the status page until stopped."),
 )
 
 SUMMARY = "The control plane for an agency's outbound e-mail."

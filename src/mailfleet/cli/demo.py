@@ -56,11 +56,14 @@ async def _demo(seed: int, small: bool, keep: bool, as_json: bool) -> int:
 
 
 async def _keep(rig: Rig, as_json: bool) -> None:
-    for name, address in rig.addresses.items():
-        say(f"{name:<12} {address}")
-    say("Everything keeps running. Ctrl-C ends it.")
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.Event().wait()
+    from mailfleet.demo.rig import console
+
+    async with console(rig) as page:
+        for name, address in {**rig.addresses, "status page": page}.items():
+            say(f"{name:<20} {address}")
+        say("Everything keeps running. Ctrl-C ends it.")
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
 
 
 @contextlib.contextmanager

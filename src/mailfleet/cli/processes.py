@@ -1,4 +1,4 @@
-"""The two long-running processes: the worker that carries out, and the receiver that takes in."""
+"""The long-running processes: the worker that carries out, the receiver that takes in, the console that shows."""
 
 from __future__ import annotations
 
@@ -38,6 +38,22 @@ def receiver(*, host: str | None = None, port: int | None = None) -> None:
     """
     from mailfleet.cli.session import started
     from mailfleet.receiver.serve import serve
+
+    serve(started(), host=host, port=port)
+
+
+def console(*, host: str | None = None, port: int | None = None) -> None:
+    """Serves the status page: what there is, what waits, what is stopped and why. It changes nothing.
+
+    Parameters
+    ----------
+    host
+        Address to listen on; CONSOLE_HOST by default.
+    port
+        Port to listen on; CONSOLE_PORT by default.
+    """
+    from mailfleet.cli.session import started
+    from mailfleet.web.serve import serve
 
     serve(started(), host=host, port=port)
 

@@ -19,7 +19,7 @@ _DRAIN = 75.0
 
 
 def up() -> None:
-    """Runs the database, Prefect, the scheduled flows, the receiver and the worker until Ctrl-C; restarts what dies.
+    """Runs database, Prefect, scheduled flows, receiver, worker and console until Ctrl-C; restarts what dies.
 
     DATABASE_URL and PREFECT_API_URL, when set, are used instead of servers of this machine.
     """
@@ -96,7 +96,11 @@ async def _parts(settings: Settings, supervisor: Supervisor, api: str) -> None:
     from mailfleet.settings import environment_of
 
     port = free_port(settings.receiver_port, settings.receiver_host, setting="RECEIVER_PORT")
-    environment = {**environment_of(settings), **client_environment(api, settings.home), "RECEIVER_PORT": str(port)}
+    page = free_port(settings.console_port, settings.console_host, setting="CONSOLE_PORT")
+    environment = {
+        **environment_of(settings), **client_environment(api, settings.home),
+        "RECEIVER_PORT": str(port), "CONSOLE_PORT": str(page),
+    }  # fmt: skip
     health = f"http://{settings.receiver_host}:{port}/healthz"
 
     async def part(name: str, argv: Sequence[str], *, grace: float = 10.0, ready: str = "") -> None:
@@ -112,8 +116,10 @@ async def _parts(settings: Settings, supervisor: Supervisor, api: str) -> None:
 
     await part("receiver", ["mailfleet.cli", "receiver"], ready=health)
     await part("worker", ["mailfleet.cli", "worker"])
+    await part("console", ["mailfleet.cli", "console"])
     await part("runner", ["mailfleet.flows.runner"], grace=_DRAIN)
     say(f"receiver     http://{settings.receiver_host}:{port}")
+    say(f"console      http://{settings.console_host}:{page}")
     say(f"logs         {settings.home / 'log'}")
 
 

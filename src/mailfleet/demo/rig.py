@@ -62,7 +62,7 @@ class Rig:
         return {
             "Prefect": self.prefect_api.removesuffix("/api"),
             "receiver": self.receiver,
-            "status page": str(self.sandbox["status_page"]),
+            "vendor's status page": str(self.sandbox["status_page"]),
         }
 
 
@@ -74,6 +74,17 @@ async def assembled(home: Path, seed: int, *, tell: Tell) -> AsyncGenerator[Rig]
         server = LocalPostgres(home / "postgres", SETTINGS)
         async with server.serving() as postgres, _parts(home, seed, postgres, tell) as rig:
             yield rig
+
+
+@contextlib.asynccontextmanager
+async def console(rig: Rig) -> AsyncGenerator[str]:
+    """The address of our own status page, served as long as the block."""
+    argv = [sys.executable, "-m", "mailfleet.cli", "console", "--port", "0"]
+    environment, log = environment_of(rig.settings), rig.home / "console.log"
+    async with Child.running(
+        argv, environment=environment, log=log, cwd=rig.home, announces=True, name="the console"
+    ) as child:
+        yield str(msgspec.json.decode(await child.announcement())["console"])
 
 
 @contextlib.asynccontextmanager

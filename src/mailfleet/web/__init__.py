@@ -1,1 +1,1 @@
-"""The console and the API."""
+"""The console: what runs, what waits, what was stopped and why."""
