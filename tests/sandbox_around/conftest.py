@@ -15,7 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.applications import Starlette
 
-from mailfleet.sandbox import cloudflare, dns_server, mail_server, namecheap, slack, status_page, twilio
+from mailfleet.sandbox import slack, status_page, twilio
+from mailfleet.sandbox.cloudflare import face as cloudflare
+from mailfleet.sandbox.dns import server as dns_server
+from mailfleet.sandbox.mail import smtp as mail_server
+from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.world import World
 
 CLOUDFLARE = "/cloudflare/client/v4"

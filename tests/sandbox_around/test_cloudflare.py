@@ -9,8 +9,9 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from mailfleet.sandbox import cloudflare, namecheap
-from mailfleet.sandbox.cloudflare_records import txt_content, txt_value
+from mailfleet.sandbox.cloudflare import face as cloudflare
+from mailfleet.sandbox.cloudflare.records import txt_content, txt_value
+from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.world import World
 
 from .conftest import CLOUDFLARE, DOMAIN, Cloud, Registrar

@@ -14,7 +14,9 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.applications import Starlette
 
-from mailfleet.sandbox import cloudflare, namecheap, slack, twilio
+from mailfleet.sandbox import slack, twilio
+from mailfleet.sandbox.cloudflare import face as cloudflare
+from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.world import World
 
 from .conftest import DOMAIN

@@ -12,8 +12,9 @@ import dns.rcode
 import pytest
 from dns.rcode import Rcode
 
-from mailfleet.sandbox import dns_server, namecheap
-from mailfleet.sandbox.dns_server_views import flipped
+from mailfleet.sandbox.dns import server as dns_server
+from mailfleet.sandbox.dns.views import flipped
+from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.world import World
 
 from .conftest import DOMAIN, Cloud, Dns, Registrar

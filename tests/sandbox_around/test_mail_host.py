@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from mailfleet.sandbox.mail_server import MailServers
+from mailfleet.sandbox.mail.smtp import MailServers
 from mailfleet.sandbox.world import World
 
 pytestmark = pytest.mark.anyio

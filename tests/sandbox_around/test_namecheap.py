@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from mailfleet.sandbox import namecheap
+from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.world import World
 
 from .conftest import DOMAIN, Cloud, Registrar

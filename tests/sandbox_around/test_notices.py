@@ -6,7 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from mailfleet.sandbox import namecheap, slack, status_page, twilio
+from mailfleet.sandbox import slack, status_page, twilio
+from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.world import World
 
 from .conftest import DOMAIN, Cloud

@@ -14,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from mailfleet.sandbox import cloudflare, dns_server, namecheap, slack, twilio
-from mailfleet.sandbox.dns_server_views import nameserver_answer, parent_answer, resolve
+from mailfleet.sandbox import slack, twilio
+from mailfleet.sandbox.cloudflare import face as cloudflare
+from mailfleet.sandbox.dns import server as dns_server
+from mailfleet.sandbox.dns.views import nameserver_answer, parent_answer, resolve
+from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.world import World
 
 from .conftest import CLOUDFLARE, DOMAIN

@@ -16,9 +16,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mailfleet.sandbox import cloudflare, control, namecheap, slack, smartlead, status_page, twilio
+from mailfleet.sandbox import control, slack, status_page, twilio
+from mailfleet.sandbox.cloudflare import face as cloudflare
 from mailfleet.sandbox.faults import Fault, answer, faults, meet, wait
-from mailfleet.sandbox.webhooks_out import PROFILES, outbound
+from mailfleet.sandbox.namecheap import face as namecheap
+from mailfleet.sandbox.smartlead import face as smartlead
+from mailfleet.sandbox.smartlead.deliveries import PROFILES, outbound
 from mailfleet.sandbox.world import World
 
 _VENDORS = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "status")

@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mailfleet.sandbox import faults
-from mailfleet.sandbox.namecheap_state import register
+from mailfleet.sandbox.namecheap.state import register
 from mailfleet.sandbox.reputation import placement, standing, warmup_reputation
-from mailfleet.sandbox.smartlead_state import smartlead
-from mailfleet.sandbox.webhooks_out import outbound
+from mailfleet.sandbox.smartlead.deliveries import outbound
+from mailfleet.sandbox.smartlead.state import smartlead
 from mailfleet.sandbox.world import LOGS, World
 
 PREFIX = "/control"

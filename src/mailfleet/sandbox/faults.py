@@ -9,14 +9,15 @@ from typing import Any, cast
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from mailfleet.sandbox import dns_server, status_page
-from mailfleet.sandbox.engine_send import set_status
+from mailfleet.sandbox import status_page
+from mailfleet.sandbox.dns import server as dns_server
+from mailfleet.sandbox.engine.send import set_status
 from mailfleet.sandbox.reputation import standing
 from mailfleet.sandbox.seeds import fraction
-from mailfleet.sandbox.smartlead_http import too_many
-from mailfleet.sandbox.smartlead_state import Mailbox, smartlead
-from mailfleet.sandbox.webhook_payloads import account_event
-from mailfleet.sandbox.webhooks_out import outbound
+from mailfleet.sandbox.smartlead.deliveries import outbound
+from mailfleet.sandbox.smartlead.http import too_many
+from mailfleet.sandbox.smartlead.payloads import account_event
+from mailfleet.sandbox.smartlead.state import Mailbox, smartlead
 from mailfleet.sandbox.world import World
 
 WIRE = (

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Protocol, cast
 
-from mailfleet.sandbox.dns_server_auth import DomainAuth, domain_auth
+from mailfleet.sandbox.dns.auth import DomainAuth, domain_auth
 from mailfleet.sandbox.seeds import fraction
-from mailfleet.sandbox.smartlead_state import Mailbox
+from mailfleet.sandbox.smartlead.state import Mailbox
 from mailfleet.sandbox.world import World
 
 BEGIN = 0.80

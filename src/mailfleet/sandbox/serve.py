@@ -17,14 +17,18 @@ from typing import Any
 import uvicorn
 
 from mailfleet.errors import ConfigError
-from mailfleet.sandbox import cloudflare_state, dns_server, mail_server, namecheap, slack, twilio
+from mailfleet.sandbox import slack, twilio
 from mailfleet.sandbox.app import Protocol, build
+from mailfleet.sandbox.cloudflare import state as cloudflare_state
 from mailfleet.sandbox.control import advance
-from mailfleet.sandbox.dns_server import DnsServers
-from mailfleet.sandbox.mail_server import MailServers
-from mailfleet.sandbox.smartlead_http import API, DELIVERY
-from mailfleet.sandbox.smartlead_state import smartlead
-from mailfleet.sandbox.webhooks_out import PROFILES
+from mailfleet.sandbox.dns import server as dns_server
+from mailfleet.sandbox.dns.server import DnsServers
+from mailfleet.sandbox.mail import smtp as mail_server
+from mailfleet.sandbox.mail.smtp import MailServers
+from mailfleet.sandbox.namecheap import face as namecheap
+from mailfleet.sandbox.smartlead.deliveries import PROFILES
+from mailfleet.sandbox.smartlead.http import API, DELIVERY
+from mailfleet.sandbox.smartlead.state import smartlead
 from mailfleet.sandbox.world import START, World
 
 HOST = "127.0.0.1"

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mailfleet.sandbox.cloudflare_state import settle
-from mailfleet.sandbox.dns_server_auth import domain_auth
-from mailfleet.sandbox.namecheap_state import registrar
+from mailfleet.sandbox.cloudflare.state import settle
+from mailfleet.sandbox.dns.auth import domain_auth
+from mailfleet.sandbox.namecheap.state import registrar
 from mailfleet.sandbox.world import World
 
 SUMMARY_PATH = "/status/api/v2/summary.json"

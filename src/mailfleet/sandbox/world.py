@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mailfleet.sandbox.cloudflare_zone import Zone
-    from mailfleet.sandbox.dns_server_views import Delegation
+    from mailfleet.sandbox.cloudflare.zone import Zone
+    from mailfleet.sandbox.dns.views import Delegation
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 LOGS = ("sends", "people", "http", "webhooks", "slack", "sms", "dns", "mail")

@@ -1,0 +1,1 @@
+"""Cloudflare, as its documents describe it."""

@@ -1,0 +1,1 @@
+"""The names of the sandbox: parent, nameservers, resolvers."""

@@ -1,0 +1,1 @@
+"""What the vendor does by itself: sending, warm-up, and what comes of a mail."""

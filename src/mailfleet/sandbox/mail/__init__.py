@@ -1,0 +1,1 @@
+"""The mail host: SMTP and IMAP."""

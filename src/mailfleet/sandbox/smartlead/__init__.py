@@ -1,0 +1,1 @@
+"""Smartlead: both of its hosts, and the hooks it calls."""

@@ -1,0 +1,18 @@
+"""The whole Smartlead face: both of its hosts, one key, one rate limit."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from mailfleet.sandbox.smartlead import accounts, campaigns, clients, inbox, leads, placement, stats, webhooks
+from mailfleet.sandbox.smartlead.http import Limit
+from mailfleet.sandbox.world import World
+
+# Clients stand before accounts: /email-accounts/tag-list must not be taken for an account's id.
+_FACES = (clients, accounts, webhooks, inbox, stats, leads, campaigns, placement)
+
+
+def routes(world: World, per_minute: int = 60) -> list[BaseRoute]:
+    """Every endpoint, under one limit of calls per key and minute."""
+    limit = Limit(per_minute)
+    return [entry for face in _FACES for entry in face.routes(world, limit)]
