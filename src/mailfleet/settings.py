@@ -24,7 +24,7 @@ from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 from mailfleet.errors import BadFile, ConfigError, MissingSetting
 
 PER_CLIENT = "smartlead_api_key__"
-_JSON = ("slack_channels", "registrant")
+_JSON = ("slack_channels", "registrant", "status_urls")
 _HOME = Path(".mailfleet")
 _ADDRESSES = (
     "smartlead_base_url", "smartlead_delivery_base_url", "cloudflare_base_url", "namecheap_base_url",
@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     twilio_from: str | None = Field(None, description="Number that SMS come from (E.164).")
     twilio_base_url: str = Field("https://api.twilio.com", description="Twilio API.")
     sms_numbers: str = Field("", description="Numbers for emergencies (E.164), separated by commas (S12).")
+
+    status_urls: dict[str, str] = Field(
+        default_factory=dict,
+        description="JSON: vendor → its status page (Statuspage), looked up when calls are not answered in time: "
+        '{"smartlead": "https://status.example.com"}. Without one nothing is looked up.',
+    )
 
     dns_parent: str = Field("", description="`host:port` that plays the parent zone. Empty: real DNS.")
     dns_nameservers: str = Field("", description="`host:port` that plays every authoritative server. Empty: real DNS.")

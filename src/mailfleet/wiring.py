@@ -25,6 +25,7 @@ from mailfleet.platforms.office_hosts import google_workspace, microsoft365
 from mailfleet.platforms.port import SendingPlatform
 from mailfleet.platforms.ports import DnsHost, MailboxHost, NoticeChannel, Registrar
 from mailfleet.platforms.smartlead import SmartleadPlatform
+from mailfleet.platforms.status_pages import PublicStatus
 from mailfleet.policy.load import load
 from mailfleet.policy.model import Escalation
 from mailfleet.services import credentials
@@ -42,6 +43,7 @@ from mailfleet.vendors.cloudflare.client import CloudflareClient
 from mailfleet.vendors.namecheap.client import NamecheapClient
 from mailfleet.vendors.slack.client import SlackClient
 from mailfleet.vendors.smartlead.client import get_smartlead_client
+from mailfleet.vendors.statuspage.client import StatusPage
 from mailfleet.vendors.transport.operation import Patience
 from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.transport.transport import Means
@@ -109,6 +111,7 @@ async def open_fleet(settings: Settings, *, actor: str = "machine") -> AsyncGene
                 parent=settings.dns_parent, nameservers=settings.dns_nameservers, resolvers=settings.resolvers
             ),
             registrars=_registrars(settings, means),
+            status_pages=_status_pages(settings, means),
             webhook_base=webhook_base(settings),
             slack_channels=settings.slack_channels,
             sms_numbers=settings.sms,
@@ -271,6 +274,10 @@ def _channels(settings: Settings, means: Means) -> dict[str, NoticeChannel]:
     return found
 
 
+def _status_pages(settings: Settings, means: Means) -> dict[str, PublicStatus]:
+    return {vendor: PublicStatus(StatusPage(vendor, url, means)) for vendor, url in settings.status_urls.items()}
+
+
 def _login(db: Database, vault: Vault) -> Login:
     async def login(address: str) -> tuple[str, str] | None:
         found = await credentials.lookup(db, vault, address)
@@ -282,6 +289,7 @@ def _login(db: Database, vault: Vault) -> Login:
 async def _close(fleet: Fleet) -> None:
     groups: tuple[Mapping[str, Any], ...] = (
         fleet.platforms, fleet.dns_hosts, fleet.mailbox_hosts, fleet.channels, fleet.registrars,
+        fleet.status_pages,
         *fleet.client_platforms.values(),
     )  # fmt: skip
     for group in groups:

@@ -1,4 +1,4 @@
-"""Every Yes row of Cloudflare, Namecheap, Slack and Twilio: the documented call is made, the documented answer read."""
+"""Every Yes row of the smaller vendors: the documented call is made, the documented answer read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from tests.vendors.wires import Bench, ok, script, text
 from mailfleet.vendors.cloudflare.client import CloudflareClient
 from mailfleet.vendors.namecheap.client import NamecheapClient
 from mailfleet.vendors.slack.client import SlackClient
+from mailfleet.vendors.statuspage.client import StatusPage
 from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.twilio.client import TwilioClient
 
 pytestmark = pytest.mark.anyio
-HOSTS = {name: f"https://{name}.example" for name in ("cloudflare", "namecheap", "slack", "twilio")}
+HOSTS = {name: f"https://{name}.example" for name in ("cloudflare", "namecheap", "slack", "twilio", "statuspage")}
 EXCHANGES = {
     f"{vendor}:{row}": exchange
     for vendor in HOSTS
@@ -92,6 +93,9 @@ CALLS: dict[str, tuple[Callable[[Bench], Awaitable[Any]], Callable[[Any], object
         lambda b: slack(b).post("#alerts", "Pilot A is paused"), lambda got: got == "1772442000.000100"
     ),
     "slack:incoming-webhook": (lambda b: hook(b).post("", "Pilot A is paused"), lambda got: got == ""),
+    "statuspage:status": (
+        lambda b: StatusPage("acme", HOSTS["statuspage"], b.means).read(), lambda got: got.indicator == "minor"
+    ),
     "twilio:messages": (
         lambda b: twilio(b).send("+61400000000", "Pilot A is paused"), lambda got: got.status == "queued"
     ),
@@ -124,6 +128,12 @@ async def test_the_documented_exchange_is_made_and_understood(row: str) -> None:
         sent = dict(parse_qsl(request.content.decode()))
     assert sends.items() <= sent.items()
     assert "s3cr3t" not in str(request.url)
+
+
+@pytest.mark.parametrize("answer", [text("oops", 502), ok({"status": {"indicator": "purple"}}), ok({}), ok([])])
+async def test_a_status_page_that_cannot_be_read_is_unknown(answer: httpx2.Response) -> None:
+    page = StatusPage("acme", HOSTS["statuspage"], Bench(script(answer)).means)
+    assert (await page.read()).indicator == "unknown"
 
 
 def test_every_exchange_has_a_call() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -71,6 +72,54 @@ async def test_timeouts_are_tried_three_times_with_more_patience_each_time() -> 
     assert isinstance(await caught(out.call(READ, at={"id": 1})), TimedOut)
     waited = [request.extensions["timeout"]["read"] for request in bench.sent]
     assert waited == [20, 40, 50]
+
+
+async def test_after_timeouts_later_calls_wait_longer_too_until_answers_come_in_time() -> None:
+    out, bench = transport(script(*[httpx2.ReadTimeout("slow")] * 2, ok()), Patience(timeout=20, timeout_cap=50))
+    for _ in range(12):
+        await out.call(READ, at={"id": 1})
+    waited = [request.extensions["timeout"]["read"] for request in bench.sent]
+    assert waited[:4] == [20, 40, 50, 45] and waited[-1] == 20
+    assert [detail["seconds"] for _, what, _, detail in bench.calls.notes if what == "deadline"] == [30, 45, 20]
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        (ok({"ok": False}), "200"),
+        (text("no", 502), "502"),
+        (ok({}, 418), "418"),
+        (httpx2.ReadTimeout("x"), "ReadTimeout"),
+    ],
+)
+async def test_calls_are_counted_by_what_came_back(reply: httpx2.Response, status: str) -> None:
+    out, bench = transport(script(reply), Patience(attempts=1, timeouts=1))
+    await gathered(out)
+    assert [call.status for call in bench.calls.made] == [status]
+
+
+async def gathered(out: Transport) -> None:
+    with contextlib.suppress(VendorError):
+        await out.call(READ, at={"id": 1})
+
+
+async def test_rows_that_fit_are_given_beside_the_one_that_does_not() -> None:
+    rows = [{"count": 1}, {"count": "x", "password": "hunter2"}, {"count": "3"}, {}]
+    out, bench = transport(script(ok({"data": rows})))
+    found = await out.rows(READ, Thing, "data", at={"id": 1})
+    assert ([thing.count for thing in found.good], found.read) == ([1, 3], 4)
+    assert found.drift is not None and found.drift.context["field"] == "$.data[].count"
+    assert "1 more" in str(found.drift) and "hunter2" not in found.drift.body
+    ((vendor, what, subject, detail),) = bench.calls.notes
+    assert (vendor, what, subject) == ("acme", "drift", "read_it $.data[].count")
+    assert "hunter2" not in repr(detail) and '"x"' in detail["body"]
+
+
+@pytest.mark.parametrize(("body", "field"), [({"rows": []}, "$.data"), ({"data": None}, "$.data"), ("x", "$.data")])
+async def test_no_list_at_all_is_drift(body: object, field: str) -> None:
+    out, _ = transport(script(ok(body)))
+    error = await caught(out.rows(READ, Thing, "data", at={"id": 1}))
+    assert isinstance(error, Drift) and error.context["field"] == field
 
 
 async def test_a_write_is_journaled_before_it_leaves() -> None:

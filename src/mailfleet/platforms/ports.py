@@ -121,6 +121,22 @@ class MailboxHost(Protocol):
     def mx(self, domain: str) -> Sequence[tuple[int, str]]: ...
 
 
+class StatusSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What a vendor says of itself; `unknown` when its page cannot be read."""
+
+    indicator: str
+    description: str = ""
+
+
+class StatusSource(Protocol):
+    """A vendor's public status page."""
+
+    async def close(self) -> None: ...
+    async def read(self) -> StatusSaid:
+        """Never raises."""
+        ...
+
+
 class NoticeChannel(Protocol):
     """Carries one notice to one target; raises a `VendorError` when it did not arrive."""
 

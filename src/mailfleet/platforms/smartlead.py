@@ -32,6 +32,7 @@ from mailfleet.platforms.port import (
 )
 from mailfleet.platforms.settling import Finding, OpenWrite
 from mailfleet.platforms.smartlead_leads import sorted_out
+from mailfleet.vendors.smartlead.area import fitting
 from mailfleet.vendors.smartlead.client import SmartleadClient
 from mailfleet.vendors.smartlead.leads import BATCH
 from mailfleet.vendors.transport.secret import Hidden
@@ -132,7 +133,7 @@ class SmartleadPlatform:
         await self.client.mailboxes.reconnect_failed()
 
     async def campaigns(self) -> Sequence[CampaignSeen]:
-        return [smartlead_words.campaign(found) for found in await self.client.list_campaigns()]
+        return [smartlead_words.campaign(found) for found in await self.client.campaigns.list(whole=False)]
 
     async def campaign(self, ref: str) -> CampaignSeen:
         return smartlead_words.campaign(await self.client.get_campaign(ref))
@@ -213,8 +214,8 @@ class SmartleadPlatform:
     async def complaints(self, campaign_ref: str) -> Sequence[LeadSeen]:
         """Leads marked as complaining: the vendor has no event for it, only this filter (V5)."""
         names = await self._category_names()
-        found = self.client.get_campaign_leads(campaign_ref, emailStatus="is_spam")
-        return [smartlead_words.lead(lead, names) async for lead in found]
+        found = await fitting(self.client.get_campaign_leads(campaign_ref, emailStatus="is_spam"))
+        return [smartlead_words.lead(lead, names) for lead in found]
 
     async def ensure_webhook(self, campaign_ref: str, url: str) -> str:
         return str(await self.client.configure_webhook(campaign_ref, url) or "")

@@ -96,6 +96,22 @@ def respond(errors: Mapping[str, ErrorResponse], *, status: int | None = None, c
     return Response(key="", action="log_and_skip", retry=False, message=f"Answer {status} is not in the table")
 
 
+def by_action(errors: Mapping[str, ErrorResponse], outcomes: Mapping[str, int]) -> dict[ErrorAction, int]:
+    """How many calls call for which action; successes and redirects for none. `outcomes`: status or failure → calls."""
+    found: dict[ErrorAction, int] = {}
+    for outcome, calls in outcomes.items():
+        status = int(outcome) if outcome.isdigit() else None
+        if status is None or status >= 400:
+            action = respond(errors, status=status).action
+            found[action] = found.get(action, 0) + calls
+    return found
+
+
+def action_for(errors: Mapping[str, ErrorResponse], code: Code) -> ErrorAction:
+    """What the policy does about one of our codes."""
+    return respond(errors, code=code).action
+
+
 _STATUS: tuple[tuple[type[VendorError], int | None], ...] = (
     (Unauthorized, 401), (Forbidden, 403), (NotFound, 404), (RateLimited, 429), (Conflict, 400), (Invalid, 400),
     (TimedOut, None), (Unavailable, 503),

@@ -14,7 +14,7 @@ import structlog
 from mailfleet.clock import Clock
 from mailfleet.errors import PolicyError
 from mailfleet.platforms.port import SendingPlatform
-from mailfleet.platforms.ports import DnsHost, MailboxHost, Names, NoticeChannel, Registrar
+from mailfleet.platforms.ports import DnsHost, MailboxHost, Names, NoticeChannel, Registrar, StatusSource
 from mailfleet.policy.load import Loaded, for_client
 from mailfleet.policy.model import Policy
 from mailfleet.store.clients import Client
@@ -41,6 +41,8 @@ class Fleet:
     channels: Mapping[str, NoticeChannel]
     names: Names
     registrars: Mapping[str, Registrar] = field(default_factory=dict)
+    status_pages: Mapping[str, StatusSource] = field(default_factory=dict)
+    """By vendor; looked up when it does not answer in time."""
     webhook_base: str = ""
     """Public address of the receiver including the unguessable path token; the platform's name is appended."""
     slack_channels: Mapping[str, str] = field(default_factory=dict)

@@ -1,8 +1,8 @@
-"""A mailbox's day is its own time zone's."""
+"""A mailbox's day is its own time zone's; a vendor's day, where it names none, is UTC's."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -18,3 +18,8 @@ def day_begins(day: date, timezone: str) -> datetime:
 def day_span(day: date, timezone: str) -> tuple[datetime, datetime]:
     """Half-open."""
     return day_begins(day, timezone), day_begins(day + timedelta(days=1), timezone)
+
+
+def next_vendor_day(at: datetime) -> datetime:
+    """When what a vendor allows by the day begins anew: no document names a zone, so UTC's midnight."""
+    return datetime.combine(at.astimezone(UTC).date() + timedelta(days=1), time(), UTC)

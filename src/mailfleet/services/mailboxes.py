@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from mailfleet.errors import NotAllowed, OverLimit, Unknown, VendorError
+from mailfleet.errors import Drift, NotAllowed, OverLimit, Unknown, VendorError
 from mailfleet.platforms.port import MailboxSeen, WarmupSettings
 from mailfleet.rules import graduation, lifecycle
 from mailfleet.rules.heat import Heat
@@ -74,7 +74,10 @@ async def _listed(fleet: Fleet) -> list[MailboxSeen]:
     errors: list[VendorError] = []
     for account in accounts:
         try:
-            found += [each async for each in account.mailboxes()]
+            async for each in account.mailboxes():
+                found.append(each)
+        except Drift as error:  # the other mailboxes are there; what does not fit is told by `vendor_health`
+            log.warning("a mailbox is shown in a form that we do not know", error=f"{error.code} {error}")
         except VendorError as error:
             errors.append(error)
             log.warning("an account's mailboxes are not listed", error=f"{error.code} {error}")

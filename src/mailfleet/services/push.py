@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -15,9 +15,11 @@ from mailfleet.errors import Ambiguous, Busy, NotAllowed, VendorError
 from mailfleet.platforms.port import AddedLeads, NewLead, SendingPlatform
 from mailfleet.rules import campaigns as campaign_rules
 from mailfleet.rules.campaigns import CampaignConfig
-from mailfleet.services import alerts, commands, dedup, suppression
+from mailfleet.rules.errors_matrix import action_for
+from mailfleet.services import alerts, commands, dedup, pace, suppression
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
+from mailfleet.services.days import next_vendor_day
 from mailfleet.store import campaigns, contacts, events, holds, leads, links, ownership, watermarks
 from mailfleet.store.campaigns import Campaign
 from mailfleet.store.database import Connection
@@ -82,12 +84,14 @@ async def _alone(fleet: Fleet, campaign: Campaign) -> AsyncGenerator[None]:
 
 async def _push_all(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[int]) -> Pushed:
     done = Pushed()
-    size = fleet.platform(campaign.platform).capabilities.max_leads_per_call
-    for start in range(0, len(ids), size):
+    most, start = fleet.platform(campaign.platform).capabilities.max_leads_per_call, 0
+    while start < len(ids):
         async with fleet.db.connection() as db:
             if await _held(db, campaign.id):  # since the batch before
                 return done + Pushed(later=len(ids) - start)
+        size = await pace.batch(fleet, campaign.platform, most)
         done += await _push_batch(fleet, campaign, ref, ids[start : start + size])
+        start += size
     return done
 
 
@@ -307,7 +311,11 @@ async def _keep(
         late = await ownership.pushed(db, fate.active, batch_id=batch_id, at=now)
         await commands.order_stop(fleet, db, late, late="pushed")
         await _return(fleet, db, batch_id, fate.untouched, "not taken by the platform", "ready_to_send")
-        await _return(fleet, db, batch_id, fate.tomorrow, "lead credit used up", "held", resume_days=1)
+        queued = action_for(fleet.policy.errors, "CAMPAIGN_LIMIT_REACHED") == "queue_for_tomorrow"
+        await _return(
+            fleet, db, batch_id, fate.tomorrow, "lead credit used up", "held" if queued else "ready_to_send",
+            resume_at=next_vendor_day(now),
+        )  # fmt: skip
         await _return(fleet, db, batch_id, fate.elsewhere, "in another campaign there", "excluded", rule="at_vendor")
         await _refuse(fleet, db, batch_id, [by_id[id] for id in fate.blocked], "vendor", "excluded")
         await _refuse(fleet, db, batch_id, [by_id[id] for id in fate.invalid], "invalid", "invalid")
@@ -331,7 +339,7 @@ async def _return(
     reason: str,
     status: Literal["ready_to_send", "held", "excluded"],
     *,
-    resume_days: int = 0,
+    resume_at: datetime | None = None,
     rule: str = "",
 ) -> None:
     now = fleet.clock.now()
@@ -345,7 +353,7 @@ async def _return(
             db, [{"lead_id": id, "rule": rule, "culprit": reason} for id in free], campaign_id=None, at=now
         )
     elif status == "held":
-        await leads.set_status(db, free, "held", at=now, resume_at=now + timedelta(days=resume_days))
+        await leads.set_status(db, free, "held", at=now, resume_at=resume_at)
 
 
 async def _refuse(
@@ -361,7 +369,8 @@ async def _refuse(
         "excluded",
         rule=f"vendor_{reason}",
     )
-    for each in refused:
+    suppressed = reason != "invalid" or action_for(fleet.policy.errors, "INVALID_EMAIL") == "log_and_suppress"
+    for each in refused if suppressed else ():
         await suppression.suppress(
             fleet, db, scope="address", key=each.email_norm, reason=reason, source=each.platform,
             client_id=None, evidence={"campaign": str(each.campaign_id)},

@@ -10,7 +10,7 @@ import msgspec
 
 from mailfleet.errors import MailfleetError
 from mailfleet.platforms.port import MailboxSeen
-from mailfleet.services import domains, mailboxes, provisioning
+from mailfleet.services import domains, mailboxes, provisioning, warmup_trouble
 from mailfleet.services.context import Fleet
 from mailfleet.store import clients
 from mailfleet.store import domains as domain_rows
@@ -47,9 +47,17 @@ async def settle(fleet: Fleet, ids: Sequence[UUID], seen: Mapping[UUID, MailboxS
     for id in ids:
         try:
             made += await mailboxes.settle(fleet, id, seen.get(id)) is not None
+            await _look_into(fleet, id, seen.get(id))
         except MailfleetError:
             failed += 1
     return {"transitions": made, "errors": failed}
+
+
+async def _look_into(fleet: Fleet, id: UUID, seen: MailboxSeen | None) -> None:
+    if seen is not None and seen.warmup_blocked:
+        async with fleet.db.connection() as db:
+            mailbox = await mailboxes.find(db, id)
+        await warmup_trouble.check(fleet, mailbox, seen)
 
 
 async def retire(fleet: Fleet, threshold: int) -> int:

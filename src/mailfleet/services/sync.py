@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
-from mailfleet.errors import VendorError
+from mailfleet.errors import Drift, VendorError
 from mailfleet.platforms.port import CampaignSeen, CampaignStats, PlatformEvent, SendingPlatform, SentMessage
 from mailfleet.rules import escalation
 from mailfleet.services import alerts, events, holds, vendor_health
@@ -147,11 +148,14 @@ async def _missed(
 ) -> list[PlatformEvent]:
     told: list[PlatformEvent] = []
     page: list[SentMessage] = []
-    async for message in platform.sent_messages(ref, since=begin - timedelta(days=30)):
-        page.append(message)
-        if len(page) >= _PAGE:
-            told += await _unknown(fleet, platform, campaign, ref, page, now)
-            page = []
+    with contextlib.suppress(
+        Drift
+    ):  # noted by the client; the messages that fit are not held back by one that does not
+        async for message in platform.sent_messages(ref, since=begin - timedelta(days=30)):
+            page.append(message)
+            if len(page) >= _PAGE:
+                told += await _unknown(fleet, platform, campaign, ref, page, now)
+                page = []
     return told + await _unknown(fleet, platform, campaign, ref, page, now)
 
 

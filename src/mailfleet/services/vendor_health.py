@@ -1,5 +1,5 @@
-"""The error matrix' last column for vendors: failures, refusals and limits are told once an hour (spec 6), and
-webhooks that stopped coming once per silence (V10)."""
+"""The error matrix' last column for vendors: failures, refusals and limits are told once an hour (spec 6), answers in
+an unknown shape once a day, and webhooks that stopped coming once per silence (V10)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from mailfleet.rules import escalation
+from mailfleet.platforms.ports import StatusSaid
+from mailfleet.rules import errors_matrix, escalation
 from mailfleet.services import alerts
 from mailfleet.services.context import Fleet
-from mailfleet.store import inbox, vendor_health
+from mailfleet.store import inbox, vendor_health, vendor_notes
 from mailfleet.store.database import Connection
 from mailfleet.store.vendor_health import Hour
 
@@ -21,18 +22,35 @@ _FAR = timedelta(days=1)
 async def check(fleet: Fleet) -> dict[str, str]:
     """Vendor → what is wrong, for those with something wrong; each is told once per vendor and hour."""
     found: dict[str, str] = {}
+    async with fleet.db.connection() as db:
+        hours = await vendor_health.last_hour(db)
+    said = {hour.vendor: await look_up(fleet, hour.vendor) for hour in hours if hour.timeouts}
     async with fleet.db.transaction() as db:
-        for hour in await vendor_health.last_hour(db):
+        for hour in hours:
             if problem := _problem(fleet, hour):
                 severity, what = problem
                 found[hour.vendor] = what
-                await _tell(fleet, db, hour, severity, what)
+                await _tell(fleet, db, hour, severity, what, said.get(hour.vendor))
+        for vendor, what in (await _drifted(fleet, db)).items():
+            found.setdefault(vendor, what)
         for platform, silence in (await silences(fleet, db)).items():
             if silence.too_long:
                 found[f"{platform} webhooks"] = await _tell_silence(fleet, db, platform, silence)
             else:
                 await alerts.resolve_of(fleet, db, f"webhooks-silent:{platform}:")
     return found
+
+
+async def look_up(fleet: Fleet, vendor: str) -> StatusSaid | None:
+    """What the vendor's status page says, kept as evidence; None when none is set."""
+    page = fleet.status_pages.get(vendor)
+    if page is None:
+        return None
+    said = await page.read()
+    async with fleet.db.connection() as db:
+        note = vendor_notes.seen(vendor, "status_page", msgspec.to_builtins(said), fleet.clock.now())
+        await vendor_notes.put(db, note)
+    return said
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,17 +76,39 @@ async def silences(fleet: Fleet, db: Connection) -> Mapping[str, Silence]:
 
 
 def _problem(fleet: Fleet, hour: Hour) -> tuple[alerts.Severity, str] | None:
-    rule = fleet.policy.escalation
-    if hour.denied:
-        return "critical", f"{hour.denied} calls were refused: the key is wrong or may not do this"
-    if escalation.failures_alert(rule, hour.failed):
-        return "warning", f"{hour.failed} of {hour.calls} calls failed within an hour"
-    if escalation.failures_alert(rule, hour.limited):
-        return "warning", f"{hour.limited} calls met the rate limit within an hour: review the quota"
+    rule, by = fleet.policy.escalation, errors_matrix.by_action(fleet.policy.errors, hour.outcomes)
+    if denied := by.get("alert_critical", 0):
+        return "critical", f"{denied} calls were refused: the key is wrong or may not do this"
+    if escalation.failures_alert(rule, failed := by.get("retry_with_backoff", 0)):
+        return "warning", f"{failed} of {hour.calls} calls failed within an hour"
+    if escalation.failures_alert(rule, limited := by.get("wait_and_retry", 0)):
+        return "warning", f"{limited} calls met the rate limit within an hour: review the quota"
     return None
 
 
-async def _tell(fleet: Fleet, db: Connection, hour: Hour, severity: alerts.Severity, what: str) -> None:
+async def _drifted(fleet: Fleet, db: Connection) -> dict[str, str]:
+    """Vendor → what no longer fits; told once a day and field."""
+    now = fleet.clock.now()
+    found: dict[str, str] = {}
+    for note in await vendor_notes.listed(db, since=now - _FAR, what="drift"):
+        found[note.vendor] = f"an answer does not fit our model any more: {note.subject}"
+        await alerts.raise_alert(
+            fleet,
+            db,
+            fact_key=f"drift:{note.vendor}:{note.subject}:{note.last_at:%Y-%m-%d}",
+            kind="drift",
+            severity="urgent",
+            title=f"{note.vendor}: {found[note.vendor]}",
+            body=f"{note.detail.get('told')} Everything else goes on; `mailfleet vendor status` keeps the answer.",
+            context={"vendor": note.vendor, "field": note.subject, "times": note.times},
+        )
+    return found
+
+
+async def _tell(
+    fleet: Fleet, db: Connection, hour: Hour, severity: alerts.Severity, what: str, said: StatusSaid | None
+) -> None:
+    status = f" Its status page says: {said.indicator} {said.description}".rstrip() + "." if said else ""
     await alerts.raise_alert(
         fleet,
         db,
@@ -76,8 +116,8 @@ async def _tell(fleet: Fleet, db: Connection, hour: Hour, severity: alerts.Sever
         kind="vendor_health",
         severity=severity,
         title=f"{hour.vendor}: {what}",
-        body=f"{hour.calls} calls in the hour to {hour.until:%Y-%m-%d %H:%M} UTC.",
-        context={"vendor": hour.vendor, "failed": hour.failed, "limited": hour.limited, "denied": hour.denied},
+        body=f"{hour.calls} calls in the hour to {hour.until:%Y-%m-%d %H:%M} UTC.{status}",
+        context={"vendor": hour.vendor, **hour.outcomes},
     )
 
 

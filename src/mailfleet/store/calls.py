@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import structlog
 
 from mailfleet.clock import Clock
 from mailfleet.errors import StoreError
+from mailfleet.store import vendor_notes
 from mailfleet.store.database import Connection, Database, PsycopgError, execute, json_rows, rows
+from mailfleet.store.vendor_notes import Note, What
 
 FLUSH_EVERY = 5.0
 """Seconds of real time."""
@@ -57,6 +60,15 @@ class PostgresCalls:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._tallies: dict[tuple[datetime, str, str, str], Tally] = {}
+        self._notes: dict[tuple[str, str, str], Note] = {}
+
+    def noted(self, vendor: str, what: What, subject: str, detail: Mapping[str, Any]) -> None:
+        """Something about the vendor worth remembering; the same fact again is one more time."""
+        now, key = self._clock.now(), (vendor, what, subject)
+        times = self._notes[key].times + 1 if key in self._notes else 1
+        self._notes[key] = Note(
+            vendor=vendor, what=what, subject=subject, first_at=now, last_at=now, times=times, detail=detail
+        )
 
     def called(self, vendor: str, operation: str, status: str, *, ms: int, attempt: int) -> None:
         """`status` is the HTTP status, or the name of the failure; `attempt` counts from 1."""
@@ -70,15 +82,19 @@ class PostgresCalls:
 
     async def flush(self) -> None:
         """Writes what has been collected; puts it back when the database does not take it."""
-        if not (tallies := self._tallies):
+        tallies, notes = self._tallies, self._notes
+        if not tallies and not notes:
             return
-        self._tallies = {}
+        self._tallies, self._notes = {}, {}
         try:
-            async with self._database.connection() as db:
+            async with self._database.transaction() as db:
                 await add(db, list(tallies.values()))
+                for note in notes.values():
+                    await vendor_notes.put(db, note)
         except BaseException:
             for tally in tallies.values():
                 self._put_back(tally)
+            self._notes = {**notes, **self._notes}
             raise
 
     @contextlib.asynccontextmanager
@@ -111,6 +127,8 @@ class PostgresCalls:
 
 
 async def add(db: Connection, tallies: list[Tally]) -> None:
+    if not tallies:
+        return
     await execute(
         db,
         """insert into mailfleet.vendor_calls as v (minute, vendor, operation, status, calls, attempts, ms_sum, ms_max)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,15 +11,20 @@ from mailfleet.store.database import Connection, rows, value
 
 
 class Hour(msgspec.Struct, frozen=True, kw_only=True):
-    """One vendor over the hour that ends with its latest call. `failed`: 5xx and no answer; `limited`: 429;
-    `denied`: 401 and 403."""
+    """One vendor over the hour that ends with its latest call: how many calls had each outcome (an HTTP status, or the
+    name of what went wrong instead of an answer)."""
 
     vendor: str
     until: datetime
-    calls: int
-    failed: int
-    limited: int
-    denied: int
+    outcomes: Mapping[str, int]
+
+    @property
+    def calls(self) -> int:
+        return sum(self.outcomes.values())
+
+    @property
+    def timeouts(self) -> int:
+        return sum(n for status, n in self.outcomes.items() if "Timeout" in status)
 
 
 async def first_sent(db: Connection, platform: str, since: datetime) -> datetime | None:
@@ -38,11 +43,19 @@ async def last_hour(db: Connection) -> Sequence[Hour]:
         db,
         Hour,
         """with latest as (select vendor, max(minute) as until from mailfleet.vendor_calls group by vendor)
-           select vendor, until, sum(calls)::int as calls,
-                  coalesce(sum(calls) filter (where status !~ '^[1-4][0-9][0-9]$'), 0)::int as failed,
-                  coalesce(sum(calls) filter (where status = '429'), 0)::int as limited,
-                  coalesce(sum(calls) filter (where status in ('401', '403')), 0)::int as denied
-           from mailfleet.vendor_calls join latest using (vendor)
-           where minute > until - interval '1 hour'
+           select vendor, until, jsonb_object_agg(status, n) as outcomes
+           from (select vendor, until, status, sum(calls)::int as n
+                 from mailfleet.vendor_calls join latest using (vendor)
+                 where minute > until - interval '1 hour' group by vendor, until, status) told
            group by vendor, until order by vendor""",
+    )
+
+
+async def limited(db: Connection, vendor: str, since: datetime) -> int:
+    """How many calls were refused as too many in the minutes that began since: none is counted for two changes."""
+    return await value(
+        db,
+        """select coalesce(sum(calls), 0)::int from mailfleet.vendor_calls
+           where vendor = %s and status = '429' and minute > date_trunc('minute', %s::timestamptz)""",
+        [vendor, since],
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
+from mailfleet.errors import Drift
 from mailfleet.vendors.transport.operation import Operation
 from mailfleet.vendors.transport.transport import Transport
 
 T = TypeVar("T")
-P = TypeVar("P")
 
 
 class Area:
@@ -19,19 +20,32 @@ class Area:
         self.transport = transport
 
     async def _pages(
-        self, operation: Operation, kind: type[P], rows: Callable[[P], Sequence[T]], limit: int, **call: Any
+        self, operation: Operation, kind: type[T], limit: int, *, rows: str = "", **call: Any
     ) -> AsyncIterator[T]:
-        """Every row by offset and limit; a short page is the last (smartlead:pagination)."""
+        """Every row by offset and limit; a short page is the last (smartlead:pagination).
+
+        Rows that do not fit our model do not keep back those that do: all of these are given first, then the first
+        `Drift` is raised, so that nobody takes what is missing for what is not there.
+        """
         offset, query = 0, call.pop("query", None) or {}
+        strange: Drift | None = None
         while True:
-            page = await self.transport.ask(operation, kind, query={**query, "offset": offset, "limit": limit}, **call)
-            found = rows(page)
-            for row in found:
+            asked = {**query, "offset": offset, "limit": limit}
+            page = await self.transport.rows(operation, kind, rows, query=asked, **call)
+            strange = strange or page.drift
+            for row in page.good:
                 yield row
-            if len(found) < limit:
-                return
-            offset += len(found)
+            offset += page.read
+            if page.read < limit:
+                break
+        if strange:
+            raise strange
 
 
-def itself(page: list[T]) -> list[T]:
-    return page
+async def fitting(rows: AsyncIterator[T]) -> list[T]:
+    """The rows that fit, for those who conclude nothing from one that is missing; the `Drift` has been noted."""
+    found: list[T] = []
+    with contextlib.suppress(Drift):
+        async for row in rows:
+            found.append(row)
+    return found

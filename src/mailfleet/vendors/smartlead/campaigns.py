@@ -89,9 +89,16 @@ DELETE = Operation(  # smartlead:campaigns/delete
 class Campaigns(Area):
     """`/campaigns`."""
 
-    async def list(self) -> Sequence[Campaign]:
-        """All at once, newest first: the vendor does not page this list."""
-        return await self.transport.ask(LIST, list[Campaign])
+    async def list(self, *, whole: bool = True) -> Sequence[Campaign]:
+        """All at once, newest first: the vendor does not page this list.
+
+        `whole` raises `Drift` when one of them does not fit; else the others are given, for those who conclude nothing
+        from a campaign that is missing.
+        """
+        found = await self.transport.rows(LIST, Campaign)
+        if found.drift and whole:
+            raise found.drift
+        return found.good
 
     async def get(self, campaign: int | str) -> Campaign:
         return await self.transport.ask(GET, Campaign, at={"id": campaign})

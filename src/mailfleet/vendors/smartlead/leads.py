@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mailfleet.vendors.smartlead.area import Area, itself
+from mailfleet.vendors.smartlead.area import Area
 from mailfleet.vendors.smartlead.models import (
     AddedLeads,
     Blocked,
@@ -15,7 +15,6 @@ from mailfleet.vendors.smartlead.models import (
     Category,
     KnownLead,
     Lead,
-    LeadPage,
 )
 from mailfleet.vendors.transport.operation import Operation
 
@@ -116,15 +115,6 @@ class _One(msgspec.Struct, frozen=True):
     data: list[Lead]
 
 
-class _GlobalPage(msgspec.Struct, frozen=True):
-    """The published forms differ: `data` a list, or an object with `leads` (smartlead:leads/global)."""
-
-    data: list[Lead] | dict[str, list[Lead]]
-
-    def leads(self) -> list[Lead]:
-        return self.data.get("leads", []) if isinstance(self.data, dict) else self.data
-
-
 class Leads(Area):
     """`/campaigns/{id}/leads` and `/leads`."""
 
@@ -142,7 +132,7 @@ class Leads(Area):
 
     def of(self, campaign: int | str, **filters: Any) -> AsyncIterator[CampaignLead]:
         """Every lead of the campaign; `status`, `emailStatus` (`is_spam`, …), `event_time_gt` narrow it."""
-        return self._pages(LIST, LeadPage, lambda page: page.data, PAGE, at={"id": campaign}, query=filters)
+        return self._pages(LIST, CampaignLead, PAGE, rows="data", at={"id": campaign}, query=filters)
 
     async def update(self, campaign: int | str, lead: int | str, email: str, **fields: Any) -> None:
         """`email` is required by the vendor even when unchanged."""
@@ -190,8 +180,8 @@ class Leads(Area):
         return found.data[0] if found.data else None
 
     def everywhere(self) -> AsyncIterator[Lead]:
-        """Every lead of the account."""
-        return self._pages(GLOBAL, _GlobalPage, _GlobalPage.leads, PAGE)
+        """Every lead of the account, in `data` or its `leads`: the published forms differ (smartlead:leads/global)."""
+        return self._pages(GLOBAL, Lead, PAGE, rows="data.leads")
 
     async def campaigns_of(self, lead: int | str) -> Sequence[Mapping[str, Any]]:
         return await self.transport.ask(CAMPAIGNS_OF, list[dict[str, Any]], at={"lead": lead})
@@ -207,7 +197,7 @@ class Leads(Area):
 
     def blocked(self, only: str | None = None) -> AsyncIterator[Blocked]:
         query = {"filter_email_or_domain": only}
-        return self._pages(BLOCK_LIST, list[Blocked], itself, BLOCK_PAGE, query=query)
+        return self._pages(BLOCK_LIST, Blocked, BLOCK_PAGE, query=query)
 
     async def unblock(self, entry: int | str) -> None:
         await self.transport.call(UNBLOCK, query={"id": entry}, match={"entry": entry})

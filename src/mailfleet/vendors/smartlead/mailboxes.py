@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mailfleet.vendors.smartlead.area import Area, itself
+from mailfleet.vendors.smartlead.area import Area
 from mailfleet.vendors.smartlead.models import EmailAccount, Tag, WarmupStats
 from mailfleet.vendors.transport.operation import Operation
 from mailfleet.vendors.transport.secret import Hidden
@@ -94,7 +94,7 @@ class Mailboxes(Area):
 
     def list(self, **filters: Any) -> AsyncIterator[EmailAccount]:
         """Every account; `username`, `client_id`, `isSmtpSuccess`, … narrow it at the vendor."""
-        return self._pages(LIST, list[EmailAccount], itself, PAGE, query={"fetch_campaigns": True, **filters})
+        return self._pages(LIST, EmailAccount, PAGE, query={"fetch_campaigns": True, **filters})
 
     async def get(self, account: int | str, *, tags: bool = False) -> EmailAccount:
         return await self.transport.ask(

@@ -183,13 +183,6 @@ class CampaignLead(Model, frozen=True, kw_only=True):
     created_at: datetime | None = None
 
 
-class LeadPage(Model, frozen=True, kw_only=True):
-    total_leads: int
-    data: list[CampaignLead]
-    offset: int = 0
-    limit: int = 0
-
-
 class LeadCampaign(Model, frozen=True, kw_only=True):
     campaign_id: int
     campaign_lead_map_id: int | None = None
@@ -246,11 +239,6 @@ class MessageRow(Model, frozen=True, kw_only=True):
     click_count: int = 0
     is_unsubscribed: bool | None = None
     is_bounced: bool | None = None
-
-
-class MessagePage(Model, frozen=True, kw_only=True):
-    total_stats: int
-    data: list[MessageRow]
 
 
 class Totals(Model, frozen=True, kw_only=True):

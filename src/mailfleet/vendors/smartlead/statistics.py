@@ -14,7 +14,6 @@ from mailfleet.vendors.smartlead.models import (
     History,
     MailboxRow,
     Message,
-    MessagePage,
     MessageRow,
     SequenceRow,
     Totals,
@@ -52,10 +51,6 @@ REPLY = Operation(  # smartlead:campaigns/reply-email-thread
 )
 
 
-class _Rows(msgspec.Struct, frozen=True):
-    data: list[MailboxRow]
-
-
 class _Steps(msgspec.Struct, frozen=True):
     data: list[SequenceRow]
 
@@ -68,7 +63,7 @@ class Statistics(Area):
     ) -> AsyncIterator[MessageRow]:
         """One row per sent message. Several rows may carry one reply: count replies by lead."""
         query = {"sent_time_start_date": _iso(since), "sent_time_end_date": _iso(until), **filters}
-        return self._pages(MESSAGES, MessagePage, lambda page: page.data, PAGE, at={"id": campaign}, query=query)
+        return self._pages(MESSAGES, MessageRow, PAGE, rows="data", at={"id": campaign}, query=query)
 
     async def totals(self, campaign: int | str) -> Totals:
         return await self.transport.ask(TOTALS, Totals, at={"id": campaign})
@@ -79,7 +74,7 @@ class Statistics(Area):
         return await self.transport.ask(BY_DATE, DayTotals, at={"id": campaign}, query=query)
 
     def by_mailbox(self, campaign: int | str, **query: Any) -> AsyncIterator[MailboxRow]:
-        return self._pages(BY_MAILBOX, _Rows, lambda page: page.data, MAILBOX_PAGE, at={"id": campaign}, query=query)
+        return self._pages(BY_MAILBOX, MailboxRow, MAILBOX_PAGE, rows="data", at={"id": campaign}, query=query)
 
     async def by_sequence(
         self, campaign: int | str, start: datetime, end: datetime, time_zone: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast, get_origin
+from typing import Any, Generic, TypeVar, cast, get_origin
 
 import msgspec
 
@@ -33,6 +33,7 @@ _BY_STATUS: Mapping[int, type[VendorError]] = {
     400: Invalid, 401: Unauthorized, 402: Forbidden, 403: Forbidden, 404: NotFound, 408: Unavailable,
     409: Conflict, 422: Invalid, 429: RateLimited,
 }  # fmt: skip
+_MEANS: Mapping[type[VendorError], int] = {Unauthorized: 401, RateLimited: 429, Unavailable: 503}
 _HINTS: Mapping[type[VendorError], str] = {
     Unauthorized: "Check the key in the settings: `mailfleet config show` names where it was looked for.",
     Forbidden: "The key's plan or rights do not cover this, or an edge rule refused the call.",
@@ -71,6 +72,16 @@ def by_status(answer: Answer, message: str = "") -> Failure | None:
         return None
     kind = _BY_STATUS.get(status, Unavailable if status >= 500 else VendorError)
     return Failure(kind=kind, message=message or text_of(answer), settled=status < 500 and status != 408)
+
+
+def counted(operation: Operation, result: Answer | Lost, failure: Failure | None) -> str:
+    """How a call is counted: its status, or the one it means where a vendor says it in other words."""
+    if isinstance(result, Lost):
+        return result.name
+    if failure is None or operation.own_limit:
+        return str(result.status)
+    usual = _BY_STATUS.get(result.status, Unavailable if result.status >= 500 else VendorError)
+    return str(result.status if usual is failure.kind else _MEANS.get(failure.kind, result.status))
 
 
 def raised(
@@ -139,6 +150,45 @@ def fitted(vendor: str, operation: Operation, answer: Answer, kind: type[T], red
     except msgspec.ValidationError as error:
         told = str(error)
     return drift(vendor, operation, answer, told, redactor)
+
+
+class Rows(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """`good` fit; `drift` is the first that does not, with how many there were; `read` counts all."""
+
+    good: list[T]
+    read: int
+    drift: Drift | None = None
+
+
+def rows(vendor: str, operation: Operation, answer: Answer, kind: type[T], at: str, redactor: Redactor) -> Rows[T]:
+    """Each row by itself. No list at all raises `Drift`; `{}` is an empty one (smartlead:errors)."""
+    raw = [] if answer.data == {} else answer.data
+    for name in filter(None, at.split(".")):
+        raw = raw.get(name) if isinstance(raw, dict) else raw
+    if not isinstance(raw, list):
+        told = f"Expected `array` - at `${at and '.' + at}`"
+        raise drift(vendor, operation, answer, told, redactor)
+    try:
+        return Rows(good=msgspec.convert(raw, list[kind], strict=False), read=len(raw))
+    except msgspec.ValidationError:
+        return _one_by_one(vendor, operation, answer, raw, kind, at, redactor)
+
+
+def _one_by_one(
+    vendor: str, operation: Operation, answer: Answer, raw: list[Any], kind: type[T], at: str, redactor: Redactor
+) -> Rows[T]:
+    good: list[T] = []
+    bad: list[tuple[Any, str]] = []
+    for row in raw:
+        try:
+            good.append(msgspec.convert(row, kind, strict=False))
+        except msgspec.ValidationError as error:
+            bad.append((row, str(error).replace("`$", f"`${at and '.' + at}[]")))
+    row, told = bad[0]
+    shown = msgspec.structs.replace(answer, data=row, text="")
+    if len(bad) > 1:
+        told = f"{told}, and {len(bad) - 1} more rows"
+    return Rows(good=good, read=len(raw), drift=drift(vendor, operation, shown, told, redactor))
 
 
 def drift(vendor: str, operation: Operation, answer: Answer, told: str, redactor: Redactor) -> Drift:

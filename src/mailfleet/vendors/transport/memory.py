@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailfleet.vendors.transport.protocols import Admission, Settled, Window
+from mailfleet.vendors.transport.protocols import Admission, Noted, Settled, Window
 
 
 @dataclass
@@ -132,6 +132,10 @@ class MemoryCalls:
 
     def __init__(self) -> None:
         self.made: list[Call] = []
+        self.notes: list[tuple[str, Noted, str, Mapping[str, Any]]] = []
 
     def called(self, vendor: str, operation: str, status: str, *, ms: int, attempt: int) -> None:
         self.made.append(Call(vendor, operation, status, ms, attempt))
+
+    def noted(self, vendor: str, what: Noted, subject: str, detail: Mapping[str, Any]) -> None:
+        self.notes.append((vendor, what, subject, detail))

@@ -12,6 +12,8 @@ Window = tuple[int, float]
 """At most this many calls in any stretch of this many seconds."""
 Settled = Literal["done", "refused", "ambiguous", "abandoned"]
 """abandoned: it never left this machine, so nothing can have happened."""
+Noted = Literal["drift", "deadline"]
+"""drift: an answer did not fit our model; deadline: how long is waited for an answer was changed."""
 Admission = Literal["closed", "probe", "open"]
 
 
@@ -73,4 +75,8 @@ class Calls(Protocol):
 
     def called(self, vendor: str, operation: str, status: str, *, ms: int, attempt: int) -> None:
         """`status` is the HTTP status, or the name of the failure; `attempt` counts from 1."""
+        ...
+
+    def noted(self, vendor: str, what: Noted, subject: str, detail: Mapping[str, Any]) -> None:
+        """Something about the vendor worth remembering; the same fact again is one more time. `detail` is redacted."""
         ...

@@ -10,11 +10,20 @@ from mailfleet.vendors.transport.answer import Answer
 from mailfleet.vendors.transport.operation import Failure, Operation, Patience
 from mailfleet.vendors.transport.wire import Lost
 
+STRETCH, EASE = 1.5, 0.9
 
-def timeout(operation: Operation, attempt: int, patience: Patience) -> float:
-    """Seconds for this attempt: more each time, within the cap."""
+
+def timeout(operation: Operation, attempt: int, patience: Patience, stretch: float = 1.0) -> float:
+    """Seconds for this attempt: more each time, and more after calls that were not answered in time, within the cap."""
     first = operation.timeout or patience.timeout
-    return min(max(patience.timeout_cap, first), first * attempt)
+    return min(max(patience.timeout_cap, first), first * attempt * stretch)
+
+
+def stretched(stretch: float, *, timed_out: bool, patience: Patience) -> float:
+    """How much longer the next call waits than the first one did: up at once, down a little with each answer."""
+    if timed_out:
+        return min(stretch * STRETCH, patience.timeout_cap / patience.timeout)
+    return max(1.0, stretch * EASE)
 
 
 def wait(

@@ -15,6 +15,7 @@ import msgspec
 from mailfleet.errors import Drift, RateLimited, Unavailable, VendorError
 from mailfleet.vendors.transport import failures, retry, windows
 from mailfleet.vendors.transport.answer import Answer
+from mailfleet.vendors.transport.failures import Rows
 from mailfleet.vendors.transport.operation import Failure, Operation, Patience, Vendor
 from mailfleet.vendors.transport.protocols import Budget, Calls, Circuit, Journal, Settled, Window
 from mailfleet.vendors.transport.secret import Redactor
@@ -50,6 +51,7 @@ class Transport:
         self._redactor = vendor.access.redactor()
         self._wire = Wire(vendor, means.http)
         self._learned: Sequence[Window] | None = None
+        self._stretch = 1.0
 
     def __repr__(self) -> str:
         return f"Transport({self.key_id})"
@@ -61,6 +63,15 @@ class Transport:
         """As `call`, the body fitted to `kind`. Raises `Drift` naming the field where it does not fit."""
 
         return await self._run(operation, kind, **call)
+
+    async def rows(self, operation: Operation, kind: type[T], at: str = "", /, **call: Any) -> Rows[T]:
+        """The rows of a list, `at` naming the field they are in ("" is the body itself). A row that does not fit is
+        kept as a `Drift` beside those that do, so that one of them does not cost the others."""
+        answer = await self._run(operation, Answer, **call)
+        found = failures.rows(self.vendor.name, operation, answer, kind, at, self._redactor)
+        if found.drift:
+            self._note(found.drift)
+        return found
 
     async def call(self, operation: Operation, /, **call: Any) -> Answer:
         """The answer to a call that succeeded; any other outcome raises a `VendorError`.
@@ -88,7 +99,7 @@ class Transport:
         path = place(operation.path, at or {})
         going = Outgoing(operation=operation, path=path, query=query or {}, body=body, form=form, headers=headers or {})
         redactor = self._redactor.also(body)
-        started, attempt, entry = time.monotonic(), 0, ""
+        started, attempt, entry, stretch = time.monotonic(), 0, "", self._stretch
         while True:
             attempt += 1
             if refusal := await self._turn(operation, urgent):
@@ -96,7 +107,7 @@ class Transport:
                 raise refusal
             if operation.write and not entry:
                 entry = await self._intend(going, match or {}, journaled)
-            result = await self._wire.exchange(going, retry.timeout(operation, attempt, self._means.patience))
+            result = await self._wire.exchange(going, retry.timeout(operation, attempt, self._means.patience, stretch))
             failure = await self._noted(operation, result, attempt)
             if isinstance(result, Answer) and failure is None:
                 return await self._accept(operation, entry, result, kind, redactor)
@@ -139,9 +150,10 @@ class Transport:
     async def _noted(self, operation: Operation, result: Answer | Lost, attempt: int) -> Failure | None:
         """Measures the attempt, tells the circuit and the budget; what the answer means when it is no success."""
         means, name = self._means, self.vendor.circuit_name
-        status = str(result.status) if isinstance(result, Answer) else result.name
-        means.calls.called(self.vendor.name, operation.name, status, ms=result.ms, attempt=attempt)
         failure = self.vendor.judge(result) if isinstance(result, Answer) else None
+        status = failures.counted(operation, result, failure)
+        means.calls.called(self.vendor.name, operation.name, status, ms=result.ms, attempt=attempt)
+        self._wait_longer(isinstance(result, Lost) and result.timed_out)
         if isinstance(result, Lost) or (failure and issubclass(failure.kind, Unavailable)):
             await means.circuit.failed(name, status)
         else:
@@ -149,6 +161,14 @@ class Transport:
         if isinstance(result, Answer):
             await self._learn(result)
         return failure
+
+    def _wait_longer(self, timed_out: bool) -> None:
+        """Recovery from timeouts (spec 6): later calls wait longer too, until answers come in time again."""
+        patience, was = self._means.patience, self._stretch
+        self._stretch = new = retry.stretched(was, timed_out=timed_out, patience=patience)
+        if new > was or (new == 1.0 and was > 1.0):
+            seconds = round(patience.timeout * new, 1)
+            self._means.calls.noted(self.vendor.name, "deadline", "", {"seconds": seconds, "usual": patience.timeout})
 
     async def _learn(self, answer: Answer) -> None:
         told = windows.seen(answer.headers, self.vendor.windows)
@@ -166,6 +186,7 @@ class Transport:
         """A success. One whose shape we do not know is settled by reading, like an unknown outcome."""
         value = failures.fitted(self.vendor.name, operation, answer, kind, redactor)
         if isinstance(value, Drift):
+            self._note(value)
             await self._finish(entry, "ambiguous", _kept(answer, redactor), value.what)
             raise value
         if entry:
@@ -187,6 +208,11 @@ class Transport:
         error = failures.raised(self.vendor.name, operation, result, meaning, redactor, wait)
         await self._finish(entry, "refused" if meaning.settled else "ambiguous", _kept(result, redactor), error.what)
         return error
+
+    def _note(self, drift: Drift) -> None:
+        field = str(drift.context.get("field", ""))
+        detail = {"told": drift.what, "body": drift.body, "request_id": drift.request_id}
+        self._means.calls.noted(self.vendor.name, "drift", f"{drift.operation} {field}", detail)
 
     async def _finish(self, entry: str, state: Settled, outcome: Mapping[str, Any], error: str = "") -> None:
         if entry:

@@ -1,0 +1,1 @@
+"""A vendor's status page, as Statuspage publishes it."""
