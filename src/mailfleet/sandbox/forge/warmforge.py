@@ -1,0 +1,531 @@
+"""Warmforge: warm-up mail, heat, what it sees of a domain's DNS, and placement tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+from math import ceil
+from typing import Any, cast
+
+from starlette.routing import BaseRoute
+
+from mailfleet.sandbox.dns_server_auth import texts as dns_texts
+from mailfleet.sandbox.forge.http import WARM_FACE, Ask, found, integer, invalid, route, said, text, texts
+from mailfleet.sandbox.forge.state import ident, new_id, stamp
+from mailfleet.sandbox.reputation import authentication, note, placement, standing
+from mailfleet.sandbox.seeds import fraction, hexes
+from mailfleet.sandbox.smartlead_login import check_logins
+from mailfleet.sandbox.world import World
+
+WARM_DAYS = 21
+_POOL = ("heat-pool-one.com", "heat-pool-two.com")
+_PROVIDERS = ("gmail", "outlook")
+_BOUNDS = {"minEmailsPerDay": (1, 20), "maxEmailsPerDay": (1, 20), "emailRampUp": (0, 20), "replyRatePercent": (0, 50)}
+_STATES = ("warm", "pending", "disconnected", "suspended", "all")
+_SEEDS = 20
+_DAY = timedelta(days=1)
+
+
+@dataclass
+class WarmBox:
+    """A mailbox in warm-up."""
+
+    id: str
+    address: str
+    workspace_id: str
+    first_name: str
+    last_name: str
+    created_at: datetime
+    status: str = "active"
+    enabled: bool = True
+    started: date | None = None
+    ended: date | None = None
+    code: str = ""
+    least: int = 5
+    most: int = 20
+    ramp: int = 2
+    reply_rate: int = 30
+    signature: str = ""
+    reference: str = ""
+    provider: str = "smtp"
+    running: bool = False
+    last_on: date | None = None
+    # Day to [sent, replied, spam] and, by provider, [inbox, replied, spam].
+    days: dict[date, list[int]] = field(default_factory=dict[date, list[int]])
+    providers: dict[date, dict[str, list[int]]] = field(default_factory=dict[date, dict[str, list[int]]])
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2].lower()
+
+
+@dataclass
+class Warm:
+    """The account."""
+
+    account_id: str
+    workspaces: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    boxes: dict[str, WarmBox] = field(default_factory=dict[str, WarmBox])
+    tests: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+
+def warm(world: World) -> Warm:
+    """The account of this world."""
+    kept = world.state.get("forge_warm")
+    if kept is None:
+        kept = world.state["forge_warm"] = Warm(ident(world, "acc_", "warm"))
+        _make_workspace(world, kept, "Agency")
+    return cast(Warm, kept)
+
+
+def _make_workspace(world: World, account: Warm, name: str) -> dict[str, Any]:
+    identity = ident(world, "wsp_", name, len(account.workspaces))
+    row = {"id": identity, "name": name, "slug": name.lower().replace(" ", "-"), "accountID": account.account_id}
+    account.workspaces[identity] = row
+    return row
+
+
+def add(world: World, address: str, first: str, last: str, *, workspace_id: str = "", enabled: bool = True) -> WarmBox:
+    """A mailbox in warm-up."""
+    account = warm(world)
+    home = workspace_id or next(iter(account.workspaces))
+    box = WarmBox(new_id(world, "mbx_"), address.lower(), home, first, last, world.now, enabled=False)
+    box.code = f"{hexes(world, 3, 'code', address)}-{hexes(world, 3, 'code two', address)}"
+    account.boxes[box.address] = box
+    if enabled:
+        switch(world, box, on=True)
+    return box
+
+
+def switch(world: World, box: WarmBox, *, on: bool) -> None:
+    """Warm-up on or off; its days go on counting where they stopped."""
+    box.enabled = on
+    if not on:
+        box.ended = world.now.date()
+        return
+    box.started, box.ended = box.started or world.now.date(), None
+    if not box.running:
+        box.running = True
+        _plan(world, box)
+
+
+def todays(box: WarmBox, today: date) -> int:
+    """How many mails today: from the least, so many more each day, up to the most."""
+    if not box.enabled or box.status != "active":
+        return 0
+    return min(box.most, box.least + box.ramp * len([day for day in box.days if day < today]))
+
+
+def _plan(world: World, box: WarmBox) -> None:
+    account = warm(world)
+    if not box.enabled or account.boxes.get(box.address) is not box:
+        box.running = False
+        return
+    start = world.now.replace(hour=0, minute=0, second=0, microsecond=0)
+    number = max(1, todays(box, world.now.date()))
+    for place in range(number):
+        moment = start + _DAY * ((place + fraction(world, "heat", box.address)) / number)
+        if moment >= world.now:
+            world.at(moment, partial(_send, world, box, place))
+    world.at(start + _DAY, partial(_plan, world, box))
+
+
+def _send(world: World, box: WarmBox, place: int) -> None:
+    today = world.now.date()
+    if place >= todays(box, today) or warm(world).boxes.get(box.address) is not box:
+        return
+    stem = f"{box.address}:{today}:{place}"
+    spam = count(world, box, today, stem, placement(world, box))
+    note(world, box, sent=1)
+    identity = hexes(world, 16, "heat id", stem)
+    world.log.add(
+        "sends",
+        {
+            "platform": "forge",
+            "campaign_id": None,
+            "lead_id": None,
+            "lead_email": f"{identity[:8]}@{_POOL[int(identity[8:10], 16) % len(_POOL)]}",
+            "mailbox": box.address,
+            "step": None,
+            "variant": None,
+            "message_id": f"{identity}@{box.domain}",
+            "kind": "warmup",
+            "placed": "spam" if spam else "inbox",
+        },
+    )
+
+
+def count(world: World, box: WarmBox, day: date, stem: str, share: float) -> bool:
+    """Counts one warm-up mail of a day; True when it landed in spam."""
+    spam = fraction(world, "heat place", stem) >= share
+    answered = not spam and fraction(world, "heat reply", stem) * 100 < box.reply_rate
+    counts = box.days.setdefault(day, [0, 0, 0])
+    provider = _PROVIDERS[int(2 * fraction(world, "heat provider", stem))]
+    by = box.providers.setdefault(day, {}).setdefault(provider, [0, 0, 0])
+    for place, happened in enumerate((True, answered, spam)):
+        counts[place] += happened
+    for place, happened in enumerate((not spam, answered, spam)):
+        by[place] += happened
+    box.last_on = day
+    return spam
+
+
+def heat(world: World, box: WarmBox) -> int:
+    """The score from 0 to 100: 47 after six days and 90 after three weeks (seen), less for a poor standing, for DNS
+    that does not verify, and for days without warm-up. How the product computes it is not published."""
+    days = len(box.days)
+    score = 30 + 60 * min(days, WARM_DAYS) / WARM_DAYS + min(10.0, max(0, days - WARM_DAYS) / 9)
+    score *= min(1.0, 0.4 + 0.6 * standing(world, box).score / 0.8)
+    passed = authentication(world, box.domain)
+    score -= 8 * sum(not good for good in (passed.spf, passed.dkim, passed.dmarc))
+    idle = (world.now.date() - box.last_on).days if box.last_on and not box.enabled else 0
+    return max(0, min(100, round(score - min(30.0, 0.5 * max(0, idle - 6)))))
+
+
+def shown(world: World, box: WarmBox) -> dict[str, Any]:
+    """A mailbox as it is read, with its health report."""
+    days = len(box.days)
+    return {
+        "id": box.id,
+        "address": box.address,
+        "workspaceID": box.workspace_id,
+        "provider": box.provider,
+        "status": box.status,
+        "warm": days >= WARM_DAYS,
+        "warmupEnabled": box.enabled,
+        "warmupStartDate": box.started.isoformat() if box.started else None,
+        "warmupEndDate": box.ended.isoformat() if box.ended else None,
+        "warmupCode": box.code,
+        "warmupDaysCompleted": days,
+        "warmupDaysLeft": max(0, WARM_DAYS - days),
+        "minEmailsPerDay": box.least,
+        "maxEmailsPerDay": box.most,
+        "emailRampUp": box.ramp,
+        "replyRatePercent": box.reply_rate,
+        "firstName": box.first_name,
+        "lastName": box.last_name,
+        "signature": box.signature,
+        "healthReport": _health(world, box),
+    }
+
+
+def _health(world: World, box: WarmBox) -> dict[str, Any]:
+    passed, domain = authentication(world, box.domain), box.domain
+    checked = world.now.replace(hour=2, minute=0, second=0, microsecond=0)
+    spf = next((value for value in dns_texts(world, domain) if value.startswith("v=spf1")), "")
+    dmarc = next(iter(dns_texts(world, f"_dmarc.{domain}")), "")
+    return {
+        "id": ident(world, "hr_", box.address),
+        "address": box.address,
+        "domain": domain,
+        "heatScore": heat(world, box),
+        "warmupDays": len(box.days),
+        "lastCheckedAt": stamp(checked if checked <= world.now else checked - _DAY),
+        "spf": _record(passed.spf, spf),
+        "dmarc": _record(passed.dmarc, dmarc),
+        "mx": _record(True, ""),
+        "dkim": {"selector": "default", **_record(passed.dkim, "")},
+        "blacklists": {"detectedCount": 0, "checks": []},
+    }
+
+
+def _record(good: bool, value: str) -> dict[str, Any]:
+    status = "valid" if good else "invalid" if value else "missing"
+    return {"status": status, "value": value, "error": "" if good else "record could not be verified"}
+
+
+def routes(world: World) -> list[BaseRoute]:
+    """Every endpoint under the workspace, and again without it as the older keys have it."""
+    table = (
+        ("GET", "/mailboxes", listed, 200),
+        ("POST", "/mailboxes/connect-smtp", connect, 200),
+        ("POST", "/mailboxes/bulk-update", change_many, 200),
+        ("POST", "/mailboxes/placement-results/latest", latest, 200),
+        ("GET", "/mailboxes/{address}", one, 200),
+        ("PATCH", "/mailboxes/{address}", change, 200),
+        ("DELETE", "/mailboxes/{address}", remove, 202),
+        ("GET", "/mailboxes/{address}/warmup/stats", stats, 200),
+        ("GET", "/placement-tests", tests, 200),
+        ("POST", "/placement-tests", test, 200),
+        ("GET", "/placement-tests/{placementTestID}", one_test, 200),
+        ("DELETE", "/placement-tests/{placementTestID}", remove_test, 202),
+    )
+    both = [
+        route(world, WARM_FACE, method, prefix + path, answer, ok=ok)
+        for prefix in ("/workspaces/{workspaceID}", "")
+        for method, path, answer, ok in table
+    ]
+    whole = [
+        route(world, WARM_FACE, "GET", "/workspaces", workspaces),
+        route(world, WARM_FACE, "POST", "/workspaces", create_workspace, ok=201),
+    ]
+    return whole + both
+
+
+def _home(ask: Ask) -> str:
+    account = warm(ask.world)
+    given = ask.path.get("workspaceID") or next(iter(account.workspaces))
+    return str(found(account.workspaces, given, "workspace")["id"])
+
+
+def _pages(ask: Ask, size_name: str, most: int) -> tuple[int, int]:
+    page, size = ask.number("page", None), ask.number(size_name, None)
+    if page < 1 or not 1 <= size <= most:
+        raise said(f"{'page' if page < 1 else size_name} is out of range")
+    return page, size
+
+
+def workspaces(ask: Ask) -> Any:
+    """The workspaces."""
+    page, size = _pages(ask, "page_size", 100)
+    rows = list(warm(ask.world).workspaces.values())
+    shown_rows = rows[(page - 1) * size : page * size]
+    pages = ceil(len(rows) / size)
+    return {"workspaces": shown_rows, "currentPage": page, "totalCount": len(rows), "totalPages": pages}
+
+
+def create_workspace(ask: Ask) -> Any:
+    """One more."""
+    return _make_workspace(ask.world, warm(ask.world), text(ask.body(), "name", longest=50))
+
+
+def _own(ask: Ask) -> list[WarmBox]:
+    home = _home(ask)
+    return [box for box in warm(ask.world).boxes.values() if box.workspace_id == home]
+
+
+def _matches(box: WarmBox, special: str) -> bool:
+    if special == "warm":
+        return len(box.days) >= WARM_DAYS
+    if special == "disconnected":
+        return box.status == "access_lost"
+    return special in ("", "all") or box.status == special
+
+
+def listed(ask: Ask) -> Any:
+    """Mailboxes with their heat; no total is given, only the number of pages."""
+    page, size = _pages(ask, "page_size", 100)
+    special = ask.query.get("status", "all")
+    if special not in _STATES:
+        raise said("status must be one of [" + " ".join(_STATES) + "]")
+    searched, reference = ask.query.get("search", "").lower(), ask.query.get("external_reference", "")
+    rows = [box for box in _own(ask) if _matches(box, special) and searched in box.address]
+    rows = [box for box in rows if not reference or box.reference == reference]
+    shown_rows = [shown(ask.world, box) for box in rows[(page - 1) * size : page * size]]
+    return {"mailboxes": shown_rows, "page": page, "pageSize": size, "totalPages": ceil(len(rows) / size)}
+
+
+def _box(ask: Ask) -> WarmBox:
+    box = warm(ask.world).boxes.get(ask.path["address"].lower())
+    if box is None or box.workspace_id != _home(ask):
+        raise said("mailbox not found", 404)
+    return box
+
+
+def one(ask: Ask) -> Any:
+    """One mailbox, by its address."""
+    return shown(ask.world, _box(ask))
+
+
+async def connect(ask: Ask) -> Any:
+    """Logs in first. An address that another workspace holds is a conflict."""
+    given, home, account = ask.body(), _home(ask), warm(ask.world)
+    names = ("address", "firstName", "lastName", "smtpHost", "smtpUsername", "smtpPassword", "imapHost")
+    values = {name: text(given, name) for name in (*names, "imapUsername", "imapPassword")}
+    ports = {name: integer(given, name, 1, 65535) for name in ("smtpPort", "imapPort")}
+    held = account.boxes.get(values["address"].lower())
+    if held is not None:
+        raise said("mailbox is already connected" + (" to another workspace" * (held.workspace_id != home)), 409)
+    login = {
+        "username": values["smtpUsername"],
+        "password": values["smtpPassword"],
+        "smtp_host": values["smtpHost"],
+        "smtp_port": ports["smtpPort"],
+        "imap_host": values["imapHost"],
+        "imap_port": ports["imapPort"],
+        "imap_username": values["imapUsername"],
+        "imap_password": values["imapPassword"],
+    }
+    for problem in await check_logins(login):
+        if problem:
+            raise said(problem)
+    on = given.get("warmupEnabled") is not False
+    box = add(ask.world, values["address"], values["firstName"], values["lastName"], workspace_id=home, enabled=on)
+    box.reference = str(given.get("externalReference") or "")
+    return shown(ask.world, box)
+
+
+def apply(ask: Ask, box: WarmBox, given: dict[str, Any]) -> None:
+    """Changes what is given. Raises Refusal for a figure out of its bounds."""
+    figures = {name: integer(given, name, *bounds) for name, bounds in _BOUNDS.items() if given.get(name) is not None}
+    box.least = figures.get("minEmailsPerDay", box.least)
+    box.most = figures.get("maxEmailsPerDay", box.most)
+    box.ramp = figures.get("emailRampUp", box.ramp)
+    box.reply_rate = figures.get("replyRatePercent", box.reply_rate)
+    box.first_name = str(given.get("firstName") or box.first_name)
+    box.last_name = str(given.get("lastName") or box.last_name)
+    box.signature = text(given, "signature", required=False, longest=1000) or box.signature
+    on = given.get("warmupEnabled")
+    if on is not None and not isinstance(on, bool):
+        raise invalid("warmupEnabled must be a boolean")
+    if on is not None and on != box.enabled:
+        switch(ask.world, box, on=on)
+
+
+def change(ask: Ask) -> Any:
+    """Warm-up on and off, and its figures."""
+    box = _box(ask)
+    apply(ask, box, ask.body())
+    return shown(ask.world, box)
+
+
+def change_many(ask: Ask) -> Any:
+    """The same for several; filters that say nothing hit every mailbox."""
+    body = ask.body()
+    data: Any = body.get("data") or {}
+    filters: Any = body.get("filters") or {}
+    if not isinstance(data, dict) or not isinstance(filters, dict):
+        raise said("invalid request body")
+    chosen = cast("dict[str, Any]", filters)
+    within, without = chosen.get("includedIds") or [], chosen.get("excludedIds") or []
+    searched, special = str(chosen.get("search") or "").lower(), str(chosen.get("specialStatus") or "")
+    rows = [
+        box
+        for box in _own(ask)
+        if (not within or box.id in within)
+        and box.id not in without
+        and searched in box.address
+        and _matches(box, special)
+    ]
+    for box in rows:
+        apply(ask, box, cast("dict[str, Any]", data))
+    return {"mailboxes": [shown(ask.world, box) for box in rows]}
+
+
+def remove(ask: Ask) -> None:
+    """Takes a mailbox out of warm-up for good."""
+    del warm(ask.world).boxes[_box(ask).address]
+
+
+def stats(ask: Ask) -> Any:
+    """Warm-up mail by day."""
+    box = _box(ask)
+    first, last = (_day(ask, name) for name in ("from", "to"))
+    return {
+        "stats": [
+            {
+                "date": day.isoformat(),
+                "sentCount": sent,
+                "replyCount": replied,
+                "spamCount": spam,
+                "providerStats": {
+                    name: {"primaryCount": inbox, "replyCount": answers, "spamCount": lost}
+                    for name, (inbox, answers, lost) in box.providers.get(day, {}).items()
+                },
+            }
+            for day, (sent, replied, spam) in sorted(box.days.items())
+            if first <= day <= last
+        ]
+    }
+
+
+def _day(ask: Ask, name: str) -> date:
+    given = ask.query.get(name)
+    if not given:
+        raise said(f"{name} is required")
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise said(f"{name} must be a date like 2026-01-31") from None
+
+
+def test(ask: Ask) -> Any:
+    """Begins a placement test; its results come within some minutes."""
+    given, home = ask.body(), _home(ask)
+    subject, body = text(given, "subject"), text(given, "body")
+    wanted = texts(given, "mailboxes", least=0) if given.get("mailboxes") is not None else []
+    boxes = [box for box in _own(ask) if not wanted or box.id in wanted]
+    if not boxes:
+        raise said("mailbox not found", 404)
+    identity = new_id(ask.world, "pt_")
+    row = {"id": identity, "name": str(given.get("name") or subject), "workspaceId": home}
+    row |= {"reference": str(given.get("externalReference") or ""), "date": ask.world.now.isoformat()}
+    made = [_one_box(ask.world, identity, box, subject, body) for box in boxes]
+    warm(ask.world).tests[identity] = {**row, "made": ask.world.now, "tests": made}
+    return _shown_test(ask.world, warm(ask.world).tests[identity])
+
+
+def _one_box(world: World, identity: str, box: WarmBox, subject: str, body: str) -> dict[str, Any]:
+    targets: list[dict[str, Any]] = []
+    for number in range(_SEEDS):
+        provider = _PROVIDERS[number % 2]
+        place = fraction(world, "seed", identity, box.id, number)
+        result = "inbox" if place < placement(world, box) else "missing" if place > 0.99 else "spam"
+        targets.append({"address": f"seed{number}@{provider}-seeds.com", "provider": provider, "result": result})
+    row = {"id": ident(world, "ptt_", identity, box.id), "mailboxId": box.id, "address": box.address}
+    return {**row, "provider": box.provider, "subject": subject, "body": body, "targets": targets}
+
+
+def _tally(targets: list[dict[str, Any]]) -> dict[str, Any]:
+    tally: dict[str, Any] = {"emailSent": len(targets)}
+    for name, provider in (("Gmail", "gmail"), ("Outlook", "outlook")):
+        for result in ("inbox", "spam"):
+            both = [target for target in targets if (target["provider"], target["result"]) == (provider, result)]
+            tally[f"{result}Count{name}"] = len(both)
+    for name in ("pending", "missing"):
+        tally[f"{name}Count"] = sum(target["result"] == name for target in targets)
+    inbox = tally["inboxCountGmail"] + tally["inboxCountOutlook"]
+    return {**tally, "result": round(100 * inbox / len(targets)) if targets else 0}
+
+
+def _shown_test(world: World, row: dict[str, Any]) -> dict[str, Any]:
+    ready = world.now >= row["made"] + timedelta(minutes=10)
+    rows: list[dict[str, Any]] = []
+    for one_ in row["tests"]:
+        targets = [
+            {**target, "result": target["result"] if ready else "pending", "headers": {}, "receivedAt": ""}
+            for target in one_["targets"]
+        ]
+        rows.append({**one_, "date": row["date"], "targets": targets, **_tally(targets)})
+    every = [target for one_ in rows for target in one_["targets"]]
+    head = {name: row[name] for name in ("id", "name", "workspaceId", "date")}
+    return {**head, "mailboxCount": len(rows), **_tally(every), "tests": rows}
+
+
+def tests(ask: Ask) -> Any:
+    """The placement tests."""
+    page, size = _pages(ask, "size", 50)
+    home = _home(ask)
+    rows = [row for row in warm(ask.world).tests.values() if row["workspaceId"] == home]
+    shown_rows = [_shown_test(ask.world, row) for row in rows[(page - 1) * size : page * size]]
+    pages = ceil(len(rows) / size)
+    return {"placementTests": shown_rows, "currentPage": page, "totalCount": len(rows), "totalPages": pages}
+
+
+def one_test(ask: Ask) -> Any:
+    """One placement test; finished when nothing is pending."""
+    return _shown_test(ask.world, found(warm(ask.world).tests, ask.path["placementTestID"], "placement test"))
+
+
+def remove_test(ask: Ask) -> None:
+    """Forgets one."""
+    found(warm(ask.world).tests, ask.path["placementTestID"], "placement test")
+    del warm(ask.world).tests[ask.path["placementTestID"]]
+
+
+def latest(ask: Ask) -> Any:
+    """The newest test of each of these mailboxes."""
+    wanted = texts(ask.body(), "mailboxIds", most=100)
+    by_id = {box.id: box for box in _own(ask)}
+    rows: list[dict[str, Any]] = []
+    for identity in wanted:
+        if (box := by_id.get(identity)) is None:
+            continue
+        with_it = [
+            row for row in warm(ask.world).tests.values() if any(one_["mailboxId"] == box.id for one_ in row["tests"])
+        ]
+        shown_test = _shown_test(ask.world, with_it[-1]) if with_it else None
+        place = {"mailboxId": box.id, "address": box.address, "provider": box.provider}
+        rows.append({**place, "placementTest": shown_test})
+    return {"results": rows}
