@@ -19,12 +19,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mailfleet.sandbox import control, slack, status_page, twilio
 from mailfleet.sandbox.cloudflare import face as cloudflare
 from mailfleet.sandbox.faults import Fault, answer, faults, meet, wait
+from mailfleet.sandbox.forge import face as forge
 from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.smartlead import face as smartlead
 from mailfleet.sandbox.smartlead.deliveries import PROFILES, outbound
 from mailfleet.sandbox.world import World
 
-_VENDORS = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "status")
+_VENDORS = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "status", *forge.VENDORS)
 _ABORT = "sandbox.abort"
 _JUMP = 10.0
 """Seconds of real time a call waits for the clock to stand; who calls before answering a webhook waits for itself."""
@@ -48,6 +49,7 @@ def build(world: World, *, per_minute: int = 60, profile: str = "typical") -> AS
         *namecheap.routes(world),
         *slack.routes(world),
         *twilio.routes(world),
+        *forge.routes(world),
         *control.routes(world),
         *status_page.routes(world),
     ]

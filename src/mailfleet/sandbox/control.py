@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mailfleet.sandbox import faults
+from mailfleet.sandbox.forge import control as forge_control
 from mailfleet.sandbox.namecheap.state import register
 from mailfleet.sandbox.reputation import placement, standing, warmup_reputation
 from mailfleet.sandbox.smartlead.deliveries import outbound
@@ -50,6 +51,7 @@ def routes(world: World) -> list[BaseRoute]:
         _route("/faults", "DELETE", lambda given: _clear_faults(world)),
         _route("/faults", "GET", lambda given: {"faults": [fault.shown() for fault in faults.faults(world).wire]}),
         _route("/state", "GET", lambda given: state(world)),
+        *(_route(path, method, do) for (method, path), do in forge_control.calls(world).items()),
         *(_route(f"/log/{name}", "GET", _log(world, name)) for name in LOGS),
     ]
 

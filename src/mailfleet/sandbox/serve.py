@@ -23,6 +23,7 @@ from mailfleet.sandbox.cloudflare import state as cloudflare_state
 from mailfleet.sandbox.control import advance
 from mailfleet.sandbox.dns import server as dns_server
 from mailfleet.sandbox.dns.server import DnsServers
+from mailfleet.sandbox.forge import control as forge_control
 from mailfleet.sandbox.mail import smtp as mail_server
 from mailfleet.sandbox.mail.smtp import MailServers
 from mailfleet.sandbox.namecheap import face as namecheap
@@ -114,6 +115,7 @@ def _listen(port: int) -> socket.socket:
 async def _serve(given: argparse.Namespace, listener: socket.socket) -> None:
     world = World(given.seed, given.start)
     names, mail = await dns_server.start(world, HOST), await mail_server.start(world, HOST)
+    world.state["mailhost"] = (mail.host, mail.smtp_port, mail.imap_port)
     app = build(world, per_minute=given.rate_limit, profile=given.profile)
     config = uvicorn.Config(app, http=Protocol, lifespan="off", log_level="warning", access_log=False, ws="none")
     config.timeout_graceful_shutdown = 1
@@ -171,6 +173,7 @@ def info(world: World, port: int, names: DnsServers, mail: MailServers) -> dict[
             "delivery_base_url": root + DELIVERY,
             "webhook_secret": vendor.webhook_secret,
         },
+        **forge_control.info(world, root),
         "cloudflare": {
             "base_url": f"{root}/cloudflare/client/v4",
             "api_token": cloudflare.api_token,

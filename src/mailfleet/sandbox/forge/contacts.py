@@ -225,7 +225,7 @@ def forbid(ask: Ask) -> Any:
 
 
 def allow(ask: Ask) -> None:
-    """Takes them off again, since 2026-09. A contact in a sequence goes on then; what it really does is not published."""
+    """Takes them off again, since 2026-09. A contact in a sequence then goes on; what really happens is not known."""
     if ask.old:
         raise absent()
     ws = ask.ws

@@ -25,7 +25,7 @@ from mailfleet.sandbox.forge.http import (
 )
 from mailfleet.sandbox.forge.notices import secret, set_label
 from mailfleet.sandbox.forge.state import Box, Email, Hook, Thread, Workspace, new_id, stamp, workspace
-from mailfleet.sandbox.smartlead_login import check_logins
+from mailfleet.sandbox.smartlead.login import check_logins
 from mailfleet.sandbox.world import World
 
 HOOKS = (

@@ -16,7 +16,7 @@ from functools import lru_cache, partial
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from mailfleet.sandbox.engine_react import react
+from mailfleet.sandbox.engine.react import react
 from mailfleet.sandbox.forge.notices import Noticed, sent_hook
 from mailfleet.sandbox.forge.state import GOES_ON, Box, Enrolment, Mail, Sequence, Variant, Workspace, ident
 from mailfleet.sandbox.reputation import note
@@ -192,25 +192,22 @@ def record(world: World, ws: Workspace, mail: Mail) -> None:
     while box.sent_at[0] < mail.at - _KEPT:
         box.sent_at.popleft()
     note(world, box, sent=1)
-    log_send(world, mail, "campaign")
+    world.log.add("sends", send_fields(mail, "campaign"))
 
 
-def log_send(world: World, mail: Mail, kind: str, message_id: str = "") -> None:
-    """Writes a mail that left into the world's log. `step` counts from 1, as in the log of the other vendor."""
-    world.log.add(
-        "sends",
-        {
-            "platform": "forge",
-            "campaign_id": mail.enrolment.sequence.id,
-            "lead_id": mail.enrolment.contact.id,
-            "lead_email": mail.enrolment.contact.email,
-            "mailbox": mail.box.address,
-            "step": mail.step + 1,
-            "variant": mail.variant,
-            "message_id": message_id or mail.message_id,
-            "kind": kind,
-        },
-    )
+def send_fields(mail: Mail, kind: str) -> dict[str, object]:
+    """A mail that left, as the world's log has it. `step` counts from 1, as for the other vendor."""
+    return {
+        "platform": "forge",
+        "campaign_id": mail.enrolment.sequence.id,
+        "lead_id": mail.enrolment.contact.id,
+        "lead_email": mail.enrolment.contact.email,
+        "mailbox": mail.box.address,
+        "step": mail.step + 1,
+        "variant": mail.variant,
+        "message_id": mail.message_id,
+        "kind": kind,
+    }
 
 
 def _plan_next(world: World, enrolment: Enrolment, box: Box) -> None:

@@ -11,9 +11,9 @@ from typing import Any, cast
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from mailfleet.sandbox.cloudflare_zone import Record, Zone
-from mailfleet.sandbox.dns_server_fixed import MAIL_ADDRESS, MAIL_HOST
-from mailfleet.sandbox.dns_server_views import Delegation
+from mailfleet.sandbox.cloudflare.zone import Record, Zone
+from mailfleet.sandbox.dns.fixed import MAIL_ADDRESS, MAIL_HOST
+from mailfleet.sandbox.dns.views import Delegation
 from mailfleet.sandbox.forge.http import INFRA_FACE, MAIL_FACE, Ask, found, invalid, route, said, text
 from mailfleet.sandbox.forge.state import ident, new_id, stamp
 from mailfleet.sandbox.seeds import hexes
@@ -130,7 +130,7 @@ def publish(world: World, domain: Domain) -> None:
             id=identity,
             name=row["name"],
             type=row["type"],
-            content=row["value"],
+            content=_presented(row),
             ttl=300,
             proxied=False,
             priority=10 if row["type"] == "MX" else None,
@@ -140,6 +140,14 @@ def publish(world: World, domain: Domain) -> None:
             modified_on=world.now,
         )
     zone.replace_records(records, lambda _: world.now)
+
+
+def _presented(row: dict[str, Any]) -> str:
+    """A value as a zone file has it: texts in quoted strings of at most 255 characters."""
+    value = str(row["value"])
+    if row["type"] != "TXT":
+        return value
+    return " ".join(f'"{value[at : at + 255]}"' for at in range(0, len(value), 255))
 
 
 def add_mailbox(world: World, product: str, address: str, first: str, last: str, *, works: bool = True) -> Hosted:

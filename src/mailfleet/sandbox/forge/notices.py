@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx2
 
-from mailfleet.sandbox.engine_react import Answer
+from mailfleet.sandbox.engine.react import Answer
 from mailfleet.sandbox.forge.state import (
     Box,
     Contact,
@@ -33,8 +33,8 @@ from mailfleet.sandbox.forge.state import (
     stamp,
 )
 from mailfleet.sandbox.seeds import fraction
-from mailfleet.sandbox.smartlead_state import plain
-from mailfleet.sandbox.webhooks_out import outbound
+from mailfleet.sandbox.smartlead.deliveries import outbound
+from mailfleet.sandbox.smartlead.state import plain
 from mailfleet.sandbox.world import World
 
 POSITIVE = ("positive", "info_request")

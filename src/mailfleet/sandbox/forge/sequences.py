@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from starlette.routing import BaseRoute
 
-from mailfleet.sandbox.forge import engine
-from mailfleet.sandbox.forge.contacts import upsert
-from mailfleet.sandbox.forge.http import CORE_FACE, Ask, Refusal, found, integer, invalid, route, said, text, texts
-from mailfleet.sandbox.forge.state import GOES_ON, Contact, Enrolment, Graph, Sequence, Step, Variant, Workspace, new_id
+from mailfleet.sandbox.forge import engine, enrolments, figures
+from mailfleet.sandbox.forge.figures import percent
+from mailfleet.sandbox.forge.http import CORE_FACE, Ask, found, integer, invalid, route, said, text, texts
+from mailfleet.sandbox.forge.state import Graph, Sequence, Step, Variant, Workspace, new_id
 from mailfleet.sandbox.world import World
 
 LANGUAGES = (
@@ -19,11 +18,7 @@ LANGUAGES = (
     "romanian", "german", "lithuanian", "dutch", "latvian", "italian", "czech", "hungarian", "japanese",
     "brazilian_portugese", "swedish", "danish", "norwegian", "estonian",
 )  # fmt: skip
-_STATES = (
-    "ooo", "bounced", "replied", "failed", "active", "paused", "finished", "dnc", "deleted", "unsubscribed",
-)  # fmt: skip
 _COUNTED = ("opened", "clicked", "replied", "repliedPositive", "bounced", "completed", "optOuted")
-_ANALYSED = ("opened", "clicked", "replied", "repliedPositive")
 
 
 def routes(world: World) -> list[BaseRoute]:
@@ -39,11 +34,11 @@ def routes(world: World) -> list[BaseRoute]:
         ("PUT", one_ + "/steps", set_steps, 200),
         ("PUT", one_ + "/schedules", set_schedules, 200),
         ("PUT", one_ + "/mailboxes", set_mailboxes, 204),
-        ("PUT", one_ + "/contacts", enrol, 204),
-        ("PUT", one_ + "/import-lead", import_lead, 204),
-        ("GET", one_ + "/contacts/count", count, 200),
-        ("GET", one_ + "/analytics", analytics, 200),
-        ("GET", "/workspaces/{workspaceID}/sequence-metrics", metrics, 200),
+        ("PUT", one_ + "/contacts", enrolments.enrol, 204),
+        ("PUT", one_ + "/import-lead", enrolments.import_lead, 204),
+        ("GET", one_ + "/contacts/count", enrolments.count, 200),
+        ("GET", one_ + "/analytics", figures.analytics, 200),
+        ("GET", "/workspaces/{workspaceID}/sequence-metrics", figures.metrics, 200),
         ("GET", "/workspaces/{workspaceID}/products", products, 200),
         ("POST", "/workspaces/{workspaceID}/products", create_product, 201),
         ("GET", "/workspaces/{workspaceID}/products/{productID}", product, 200),
@@ -53,11 +48,6 @@ def routes(world: World) -> list[BaseRoute]:
 
 def _sequence(ask: Ask) -> Sequence:
     return found(ask.ws.sequences, ask.path["sequenceID"], "sequence")
-
-
-def percent(part: int, whole: int) -> float:
-    """0–100 with two decimals."""
-    return round(100 * part / whole, 2) if whole else 0
 
 
 def shown(ask: Ask, sequence: Sequence, *, whole: bool = False) -> dict[str, Any]:
@@ -301,111 +291,6 @@ def set_mailboxes(ask: Ask) -> None:
     sequence.mailboxes = {identity: ws.boxes[identity] for identity in wanted}
     engine.engine(sequence).wake = None
     engine.wake(ask.world, ws, sequence, ask.world.now)
-
-
-def enrol(ask: Ask) -> None:
-    """Adds contacts; ids nobody knows are passed over; who is there already counts once more."""
-    ws, sequence = ask.ws, _sequence(ask)
-    wanted = texts(ask.body(), "contactIds")
-    known = [ws.contacts[identity] for identity in wanted if identity in ws.contacts]
-    _afford(ask, len(known))
-    for contact in known:
-        put(ask.world, ws, sequence, contact)
-
-
-def _afford(ask: Ask, many: int) -> None:
-    held = ask.held
-    if held.lead_credits is not None and held.lead_credits < many:
-        data = {"leadCreditsNeeded": many - held.lead_credits}
-        raise Refusal(402, {"message": "not enough lead credits", "data": data})
-    if held.contact_capacity is not None:
-        active = sum(
-            entry.status in GOES_ON for sequence in ask.ws.sequences.values() for entry in sequence.enrolments.values()
-        )
-        if active + many > held.contact_capacity:
-            raise said("active contact limit reached", 422)
-    if held.lead_credits is not None:
-        held.lead_credits -= many
-
-
-def put(world: World, ws: Workspace, sequence: Sequence, contact: Contact, *, imported: bool = False) -> Enrolment:
-    """Enrols a contact. The count goes up whether or not it was there."""
-    sequence.lead_count += 1
-    entry = sequence.enrolments.get(contact.id)
-    if entry is None:
-        entry = Enrolment(contact, sequence, world.now, imported=imported)
-        # Somebody who opted out stays opted out, and is enrolled all the same.
-        if any(other.status == "unsubscribed" for other in contact.enrolments.values()):
-            entry.status = "unsubscribed"
-        elif ws.forbids(contact.email):
-            entry.status = "dnc"
-        sequence.enrolments[contact.id] = contact.enrolments[sequence.id] = entry
-        engine.enqueue(world, ws, entry)
-        ws.version += 1
-    return entry
-
-
-def import_lead(ask: Ask) -> None:
-    """Makes a contact and enrols it."""
-    sequence = _sequence(ask)
-    _afford(ask, 1)
-    put(ask.world, ask.ws, sequence, upsert(ask, ask.body()), imported=True)
-
-
-def count(ask: Ask) -> Any:
-    """How many are in one of these states. Who came by `import-lead` is missing until written to."""
-    wanted = ask.several("statuses")
-    for status in wanted:
-        if status not in _STATES:
-            raise invalid("statuses must be one of [" + " ".join(_STATES) + "]")
-    entries = [entry for entry in _sequence(ask).enrolments.values() if entry.mails or not entry.imported]
-    return {"count": sum(not wanted or state_of(entry) in wanted for entry in entries)}
-
-
-def state_of(entry: Enrolment) -> str:
-    """The state that counting knows: who waits for the first mail is active."""
-    return "active" if entry.status in ("none", "contacted") else entry.status
-
-
-def _day(ask: Ask, name: str) -> date:
-    given = ask.query.get(name)
-    if not given:
-        raise said(f"{name} is required")
-    try:
-        return date.fromisoformat(given)
-    except ValueError:
-        raise said(f"{name} must be a date like 2026-01-31") from None
-
-
-def analytics(ask: Ask) -> Any:
-    """Counts by day and over the span: no bounces, no steps."""
-    sequence = _sequence(ask)
-    first, last = _day(ask, "from_date"), _day(ask, "to_date")
-    days = {day: held for day, held in sorted(sequence.days.items()) if first <= day <= last}
-    names = ("sent", "replied", "totalOpened", "uniqueOpened", "totalClicked", "uniqueClicked")
-    total = {what: sum(held.get(what, 0) for held in days.values()) for what in (*names, "contacted", "positive")}
-    counted = (total["uniqueOpened"], total["uniqueClicked"], total["replied"], total["positive"])
-    stats: dict[str, Any] = {"contacted": total["contacted"]}
-    for what, number in zip(_ANALYSED, counted, strict=True):
-        stats |= {what: number, f"{what}Percent": percent(number, total["contacted"])}
-    shown_days = {day.isoformat(): {name: held.get(name, 0) for name in names} for day, held in days.items()}
-    return {"days": shown_days, "stats": stats}
-
-
-def metrics(ask: Ask) -> Any:
-    """Totals over the workspace, or over some sequences: the only place that counts bounces."""
-    ws, wanted = ask.ws, ask.several("sequence_ids")
-    product_id = ask.query.get("product_id")
-    chosen = [
-        sequence
-        for sequence in ws.sequences.values()
-        if (not wanted or sequence.id in wanted) and (not product_id or sequence.product_id == product_id)
-    ]
-    total = {name: sum(s.counts.get(name, 0) for s in chosen) for name in ("contacted", "bounced", *_ANALYSED)}
-    row: dict[str, Any] = {"contacted": total["contacted"]}
-    for name in (*_ANALYSED, "bounced"):
-        row |= {name: total[name], f"{name}Percent": percent(total[name], total["contacted"])}
-    return row
 
 
 def products(ask: Ask) -> Any:
