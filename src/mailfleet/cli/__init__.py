@@ -38,6 +38,7 @@ COMMANDS = (
     ("campaign", "mailfleet.cli.campaign:app", "Create, start and pause campaigns."),
     ("lead", "mailfleet.cli.lead:app", "Import leads, push them, and see what became of each."),
     ("event", "mailfleet.cli.event:app", "Read what happened, and apply what was received."),
+    ("classify", "mailfleet.cli.classify:app", "Judge a file of bounces or replies, to measure the classifiers."),
     ("worker", "mailfleet.cli.processes:worker", "Carry out queued commands and send notices until stopped."),
     ("receiver", "mailfleet.cli.processes:receiver", "Take in the vendors' webhooks until stopped."),
     ("console", "mailfleet.cli.processes:console", "Serve the status page until stopped."),

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from mailfleet.rules import bounce_rules
+from mailfleet.rules import bounce_rules, report
 from mailfleet.rules.bounce_rules import Outcome
 
 LONGEST = 4000
@@ -39,6 +39,20 @@ def classify(text: str, enhanced_code: str | None = None, reply_code: int | None
             outcome = _tempered(row.name, row.outcome, enhanced, basic)
             return _verdict(outcome, row.name, row.source, "text", enhanced, basic)
     return _by_code(enhanced, basic)
+
+
+def judge(text: str, enhanced_code: str | None = None, reply_code: int | None = None) -> Verdict:
+    """As `classify`, for a whole message too: its report is read first (RFC 3464, RFC 5965, RFC 3834)."""
+    if not report.looks_whole(text):
+        return classify(text, enhanced_code, reply_code)
+    read = report.read(text)
+    if read.kind == "feedback":
+        return _verdict("complaint", "feedback-report", "RFC 5965", "text", None, None)
+    if read.kind == "automatic":
+        return _verdict("auto_reply", "auto-reply", "RFC 3834", "text", None, None)
+    if read.action == "delayed":
+        return _verdict("soft", "delayed", "RFC 3464 2.3.3", "text", read.status or None, None)
+    return classify(read.diagnostic or read.body or text, enhanced_code or read.status or None, reply_code)
 
 
 def _by_code(enhanced: str | None, basic: int | None) -> Verdict:

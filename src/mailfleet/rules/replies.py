@@ -11,7 +11,7 @@ import msgspec
 
 from mailfleet.policy.model import AutoCategories
 from mailfleet.rules import reply_text, return_date
-from mailfleet.rules.reply_rules import hit
+from mailfleet.rules.reply_rules import hit, without
 
 Category = Literal["positive", "negative", "out_of_office", "unknown"]
 Subcategory = Literal["unsubscribe", "wrong_person", "info_request"]
@@ -28,6 +28,13 @@ AUTO_SUBJECT = re.compile(
 PAST = re.compile(
     r"\b(?:was|were|had been|have been|just (?:got )?back|back from|war|étais|estaba|estuve|estava|ero)\b.{0,30}"
 )
+TOO_LITTLE = re.compile(
+    r"^\W*(?:ok|okay|k|noted|received|got it|thanks?|thank you|thx|cheers|hm+|lol|ha(?:ha)+\w*|test(?:ing)?|merci|"
+    r"danke|gracias|obrigad[oa]|grazie|bedankt|dank je|tak|tack|takk|kiitos|dziękuję|děkuji|спасибо|дякую|teşekkürler|"
+    r"(?:bien )?reçu|recibido|erhalten|ricevuto|ontvangen|modtaget|mottaget)"
+    r"(?:\W+(?:thanks?|thank you|gracias|merci))?\W*$"
+)
+"""An answer that says it was read and no more."""
 READ = 4000
 """Characters the rules look at: a reply says what it means at its beginning."""
 LONG_REPLY = 60
@@ -117,7 +124,7 @@ def _automatic(stripped: str, plain: str, subject: str, on: date | None, *, prov
         return _made("negative", "unsubscribe", rule, 0.8, stripped, automatic=True, review=True)
     if rule := hit("left_company", plain):
         return _made("unknown", "wrong_person", rule, 0.9, stripped, automatic=True)
-    absent = hit("absent", plain) or hit("absent", subject)
+    absent = hit("absent", plain) or hit("absent", subject) or hit("absent_more", plain)
     if not absent and hit("acknowledgement", plain):
         return _made("unknown", None, hit("acknowledgement", plain), 0.8, stripped, automatic=True)
     if absent:
@@ -126,15 +133,20 @@ def _automatic(stripped: str, plain: str, subject: str, on: date | None, *, prov
             "out_of_office", None, absent, 0.95 if proven else 0.7, stripped, automatic=True, proven=proven, back=back,
             review=not proven,
         )  # fmt: skip
-    return _made("unknown", None, "automatic", 0.6, stripped, automatic=True, review=True)
+    # A machine that says none of the rest is most often a responder; without words of absence it resumes nothing.
+    return _made("out_of_office", None, "automatic", 0.5, stripped, automatic=True, review=True)
 
 
 def _human(stripped: str, plain: str, on: date | None, keywords: AutoCategories | None) -> Verdict:
     if not re.search(r"\w|👍|✅", plain):
         return _made("unknown", None, "empty", 0.5, stripped, review=True)
+    if TOO_LITTLE.match(plain):
+        return _made("unknown", None, "too little", 0.6, stripped, review=True)
     # One word and a name below it is an opt-out too: the first line is read by itself as well.
     if rule := _opt_out(plain) or _opt_out(_evened(stripped.split("\n", 1)[0])):
         return _made("negative", "unsubscribe", rule, 0.9, stripped)
+    if rule := hit("handover", plain):
+        return _made("positive", None, rule, 0.8, stripped)
     for meaning in ("left_company", "wrong_person"):
         if rule := hit(meaning, plain):
             return _made("unknown", "wrong_person", rule, 0.8, stripped)
@@ -154,6 +166,7 @@ def _opt_out(plain: str) -> str:
 
 
 def _intent(stripped: str, plain: str) -> Verdict | None:
+    plain = without("spare", plain)
     no, yes, ask = hit("negative", plain), hit("positive", plain), hit("info_request", plain)
     if no and yes and _turns(plain):
         return _made("positive", None, yes, 0.6, stripped, review=True)
@@ -180,7 +193,8 @@ def _proposes(plain: str) -> bool:
     """Asks for a meeting or says yes outright, so that its question is how, not whether."""
     return bool(
         re.search(
-            r"\b(?:demo|call|meet\w*|chat|talk|calendar|book|schedule|termin|rendez-vous|llamada|reunión|reunião|"
+            r"\b(?:(?:mon|tues|wednes|thurs|fri)day|availability|available|present|show us|keen|"
+            r"demo|call|meet\w*|chat|talk|calendar|book|schedule|termin|rendez-vous|llamada|reunión|reunião|"
             r"afspraak|"
             r"møde|möte|dinsdag bellen|interested|interessant|intéress|打ち合わせ)\b",
             plain,

@@ -107,7 +107,7 @@ def _verdict(event: PlatformEvent) -> bounces.Verdict | None:
         return None
     detail = event.detail
     code = detail.get("reply_code")
-    return bounces.classify(
+    return bounces.judge(
         str(detail.get("text") or ""),
         str(detail["enhanced_code"]) if detail.get("enhanced_code") else None,
         int(code) if isinstance(code, int | str) and str(code).isdigit() else None,
