@@ -115,7 +115,7 @@ async def test_rows_that_fit_are_given_beside_the_one_that_does_not() -> None:
     assert "hunter2" not in repr(detail) and '"x"' in detail["body"]
 
 
-@pytest.mark.parametrize(("body", "field"), [({"rows": []}, "$.data"), ({"data": None}, "$.data"), ("x", "$.data")])
+@pytest.mark.parametrize(("body", "field"), [({"rows": []}, "$.data"), ({"data": None}, "$.data"), ("x", "$")])
 async def test_no_list_at_all_is_drift(body: object, field: str) -> None:
     out, _ = transport(script(ok(body)))
     error = await caught(out.rows(READ, Thing, "data", at={"id": 1}))

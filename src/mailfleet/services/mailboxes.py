@@ -73,12 +73,13 @@ async def _listed(fleet: Fleet) -> list[MailboxSeen]:
     found: list[MailboxSeen] = []
     errors: list[VendorError] = []
     for account in accounts:
+        before = len(found)
         try:
             async for each in account.mailboxes():
                 found.append(each)
-        except Drift as error:  # the other mailboxes are there; what does not fit is told by `vendor_health`
-            log.warning("a mailbox is shown in a form that we do not know", error=f"{error.code} {error}")
         except VendorError as error:
+            if isinstance(error, Drift) and len(found) > before:
+                continue  # the other mailboxes are there; the client has noted what does not fit
             errors.append(error)
             log.warning("an account's mailboxes are not listed", error=f"{error.code} {error}")
     if errors and len(errors) == len(accounts):

@@ -166,7 +166,8 @@ def rows(vendor: str, operation: Operation, answer: Answer, kind: type[T], at: s
     for name in filter(None, at.split(".")):
         raw = raw.get(name) if isinstance(raw, dict) else raw
     if not isinstance(raw, list):
-        told = f"Expected `array` - at `${at and '.' + at}`"
+        known = answer.data is not None
+        told = f"Expected `array` - at `${at and '.' + at}`" if known else f"no JSON but {text_of(answer)}"
         raise drift(vendor, operation, answer, told, redactor)
     try:
         return Rows(good=msgspec.convert(raw, list[kind], strict=False), read=len(raw))
