@@ -8,6 +8,7 @@ import os
 import random
 import secrets
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +47,7 @@ from mailfleet.vendors.smartlead.client import get_smartlead_client
 from mailfleet.vendors.statuspage.client import StatusPage
 from mailfleet.vendors.transport.operation import Patience
 from mailfleet.vendors.transport.secret import Secret
+from mailfleet.vendors.transport.taken import Taken
 from mailfleet.vendors.transport.transport import Means
 from mailfleet.vendors.twilio.client import TwilioClient
 
@@ -81,8 +83,12 @@ def database(settings: Settings) -> Generator[tuple[str, LocalPostgres | None]]:
 
 
 @contextlib.asynccontextmanager
-async def open_fleet(settings: Settings, *, actor: str = "machine") -> AsyncGenerator[Fleet]:
+async def open_fleet(
+    settings: Settings, *, actor: str = "machine", witness: Callable[[Taken], None] | None = None
+) -> AsyncGenerator[Fleet]:
     """Every part, opened and closed.
+
+    `witness` sees every exchange with a vendor, masked.
 
     Raises SchemaOutOfDate, DatabaseUnavailable and ConfigError. What a vendor needs is asked for when it is used.
     """
@@ -93,7 +99,7 @@ async def open_fleet(settings: Settings, *, actor: str = "machine") -> AsyncGene
         dsn, _ = await asyncio.to_thread(stack.enter_context, database(settings))
         await asyncio.to_thread(require_current, dsn)
         db = await stack.enter_async_context(Database(dsn, max_size=settings.mailfleet_database_pool))
-        means = await _means(stack, db, clock, actor, policy.escalation)
+        means = replace(await _means(stack, db, clock, actor, policy.escalation), witness=witness)
         vault = Vault(kek)
         async with db.connection() as rows:
             suppression_key = await vault.kept(rows, "suppression")

@@ -25,7 +25,7 @@ def index(vendor: str) -> list[dict[str, str]]:
 
 
 def exchanges(vendor: str) -> set[str]:
-    path = HERE / "exchanges" / f"{vendor}.toml"
+    path = PACKAGE / "vendors" / vendor / "exchanges.toml"
     found = tomllib.loads(path.read_text())
     assert all(each["source"] for each in found.values())
     return set(found)

@@ -14,6 +14,7 @@ import pytest
 from tests.reconcile.vendors import CONTACT
 from tests.vendors.wires import Bench, ok, script, text
 
+import mailfleet
 from mailfleet.vendors.cloudflare.client import CloudflareClient
 from mailfleet.vendors.namecheap.client import NamecheapClient
 from mailfleet.vendors.slack.client import SlackClient
@@ -22,12 +23,13 @@ from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.twilio.client import TwilioClient
 
 pytestmark = pytest.mark.anyio
+VENDORS = Path(mailfleet.__file__).parent / "vendors"
 HOSTS = {name: f"https://{name}.example" for name in ("cloudflare", "namecheap", "slack", "twilio", "statuspage")}
 EXCHANGES = {
     f"{vendor}:{row}": exchange
     for vendor in HOSTS
     for row, exchange in tomllib.loads(
-        (Path(__file__).parent / "exchanges" / f"{vendor}.toml").read_text()
+        (VENDORS / vendor / "exchanges.toml").read_text()
     ).items()
 }  # fmt: skip
 DOMAIN = "outreach-one.com"

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from tests.vendors.wires import Bench, ok, script, text
 
+import mailfleet
 from mailfleet.vendors.smartlead.client import SmartleadClient, get_smartlead_client
 from mailfleet.vendors.transport.secret import Hidden
 
 pytestmark = pytest.mark.anyio
-HERE = Path(__file__).parent
-EXCHANGES: dict[str, dict[str, Any]] = tomllib.loads((HERE / "exchanges" / "smartlead.toml").read_text())
+HERE = Path(mailfleet.__file__).parent / "vendors" / "smartlead"
+EXCHANGES: dict[str, dict[str, Any]] = tomllib.loads((HERE / "exchanges.toml").read_text())
 C, L, M = 771200, 4155000001, 310044
 T1, T2 = "2026-03-01T00:00:00.000Z", "2026-03-02T00:00:00.000Z"
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -37,6 +37,7 @@ COMMANDS = (
     ("mailbox", "mailfleet.cli.mailbox:app", "See, warm, graduate and retire mailboxes."),
     ("campaign", "mailfleet.cli.campaign:app", "Create, start and pause campaigns."),
     ("lead", "mailfleet.cli.lead:app", "Import leads, push them, and see what became of each."),
+    ("vendor", "mailfleet.cli.vendor:app", "See how the vendors answer, and whether they answer as written."),
     ("event", "mailfleet.cli.event:app", "Read what happened, and apply what was received."),
     ("classify", "mailfleet.cli.classify:app", "Judge a file of bounces or replies, to measure the classifiers."),
     ("worker", "mailfleet.cli.processes:worker", "Carry out queued commands and send notices until stopped."),

@@ -26,14 +26,14 @@ class SlackChannel:
     name: Literal["slack", "sms", "email"] = "slack"
 
     def __init__(self, client: SlackClient) -> None:
-        self._client = client
+        self.client = client
 
     async def close(self) -> None:
-        await self._client.close()
+        await self.client.close()
 
     @property
     def keys(self) -> frozenset[str]:
-        return self._client.keys
+        return self.client.keys
 
     async def settle(self, write: OpenWrite) -> Finding:
         return unreadable("Slack shows what a channel holds only to a right that is not asked for")
@@ -43,7 +43,7 @@ class SlackChannel:
     ) -> str:
         mark = MARKS.get(severity, "")
         text = plain(f"{mark} {title}\n{body}".strip())
-        return await self._client.post(target, text, blocks(title, body, mark, context), notice=notice)
+        return await self.client.post(target, text, blocks(title, body, mark, context), notice=notice)
 
 
 class SmsChannel:
@@ -52,14 +52,14 @@ class SmsChannel:
     name: Literal["slack", "sms", "email"] = "sms"
 
     def __init__(self, client: TwilioClient) -> None:
-        self._client = client
+        self.client = client
 
     async def close(self) -> None:
-        await self._client.close()
+        await self.client.close()
 
     @property
     def keys(self) -> frozenset[str]:
-        return self._client.keys
+        return self.client.keys
 
     async def settle(self, write: OpenWrite) -> Finding:
         return unreadable("the message's id was in the lost answer, and without it no message can be told from another")
@@ -67,7 +67,7 @@ class SmsChannel:
     async def send(
         self, target: str, *, title: str, body: str, severity: str, context: Mapping[str, object], notice: str = ""
     ) -> str:
-        return (await self._client.send(target, f"{severity.upper()}: {title}\n{body}", notice=notice)).sid
+        return (await self.client.send(target, f"{severity.upper()}: {title}\n{body}", notice=notice)).sid
 
 
 def blocks(title: str, body: str, mark: str, context: Mapping[str, object]) -> list[dict[str, Any]]:

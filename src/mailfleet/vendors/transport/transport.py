@@ -19,6 +19,7 @@ from mailfleet.vendors.transport.failures import Rows
 from mailfleet.vendors.transport.operation import Failure, Operation, Patience, Vendor
 from mailfleet.vendors.transport.protocols import Budget, Calls, Circuit, Journal, Settled, Window
 from mailfleet.vendors.transport.secret import Redactor
+from mailfleet.vendors.transport.taken import Taken, taken
 from mailfleet.vendors.transport.wire import Lost, Outgoing, Wire, opened, place
 
 T = TypeVar("T")
@@ -39,6 +40,8 @@ class Means:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     http: httpx2.AsyncBaseTransport | None = None
     """In place of sockets, for tests."""
+    witness: Callable[[Taken], None] | None = None
+    """Sees every exchange, masked: for recording what a vendor really answers."""
 
 
 class Transport:
@@ -108,6 +111,8 @@ class Transport:
             if operation.write and not entry:
                 entry = await self._intend(going, match or {}, journaled)
             result = await self._wire.exchange(going, retry.timeout(operation, attempt, self._means.patience, stretch))
+            if self._means.witness:
+                self._means.witness(taken(self.vendor, going, result, redactor))
             failure = await self._noted(operation, result, attempt)
             if isinstance(result, Answer) and failure is None:
                 return await self._accept(operation, entry, result, kind, redactor)
