@@ -12,7 +12,7 @@ from psycopg.types.json import Json
 
 from mailfleet.store.database import Connection, execute, row, rows
 
-Scope = Literal["workspace", "client", "domain", "mailbox", "campaign"]
+Scope = Literal["workspace", "client", "domain", "mailbox", "campaign", "platform"]
 Kind = Literal["sending", "new_leads"]
 ActorKind = Literal["machine", "person", "vendor"]
 
@@ -125,7 +125,7 @@ async def over_mailbox(db: Connection, mailbox_id: UUID, kind: Kind) -> Sequence
 
 
 async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind) -> Sequence[Hold]:
-    """Every hold that reaches this campaign: its own, its client's, the workspace's."""
+    """Every hold that reaches this campaign: its own, its client's, its platform's, the workspace's."""
     return await rows(
         db,
         Hold,
@@ -135,6 +135,7 @@ async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind) -> Sequen
            where h.released_at is null and h.kind = %(kind)s
              and (h.scope = 'workspace'
                   or (h.scope = 'campaign' and h.scope_id = c.id::text)
+                  or (h.scope = 'platform' and h.scope_id = c.platform)
                   or (h.scope = 'client' and h.scope_id = c.client_id::text))
            order by h.since, h.id""",
         {"id": campaign_id, "kind": kind},
@@ -186,6 +187,7 @@ async def campaigns_under(db: Connection, scope: Scope, scope_id: str) -> Sequen
            where c.state in ('ready', 'running', 'paused')
              and (%(scope)s = 'workspace'
                   or (%(scope)s = 'client' and c.client_id::text = %(id)s)
+                  or (%(scope)s = 'platform' and c.platform = %(id)s)
                   or (%(scope)s = 'campaign' and c.id::text = %(id)s))
            order by c.id""",
         {"scope": scope, "id": scope_id},

@@ -1,0 +1,1 @@
+"""Long campaigns: `python -m proofs.NAME`, seeded, each prints its figures."""
