@@ -21,6 +21,7 @@ from mailfleet.sandbox.cloudflare import face as cloudflare
 from mailfleet.sandbox.faults import Fault, answer, faults, meet, wait
 from mailfleet.sandbox.forge import face as forge
 from mailfleet.sandbox.namecheap import face as namecheap
+from mailfleet.sandbox.skew import Shifting, date_header, skew
 from mailfleet.sandbox.smartlead import face as smartlead
 from mailfleet.sandbox.smartlead.deliveries import PROFILES, outbound
 from mailfleet.sandbox.world import World
@@ -77,16 +78,17 @@ class Front:
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.world.still.wait(), _JUMP)
-        begun, status = time.perf_counter(), ["none"]
+        begun, status, wrong = time.perf_counter(), ["none"], skew(self.world, vendor)
 
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status[0] = str(message["status"])
+                message["headers"] = [*message["headers"], (b"date", date_header(time.time() + wrong))]
             await send(message)
 
         fault = meet(self.world, vendor, scope["method"], scope["path"])
         try:
-            await self._served(scope, receive, noted, fault)
+            await self._served(scope, receive, Shifting(noted, wrong) if wrong else noted, fault)
         finally:
             self._log(scope, vendor, status[0], begun, fault)
 
@@ -108,8 +110,11 @@ class Front:
         elif fault.kind == "stale_reads":
             await self._stale(scope, receive, send, fault)
         else:
-            self.world.state.setdefault("faults_now", {})[fault.kind] = True
-            await self.inner(scope, receive, send)
+            self.world.state["partial_batch"] = True
+            try:
+                await self.inner(scope, receive, send)
+            finally:
+                self.world.state.pop("partial_batch", None)
 
     async def _stale(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
         """Answers as the first time, whatever happened since."""

@@ -49,7 +49,7 @@ def routes(world: World) -> list[BaseRoute]:
         _route("/registrar/domains", "POST", lambda given: _add_domain(world, given)),
         _route("/faults", "POST", lambda given: _start_fault(world, given)),
         _route("/faults", "DELETE", lambda given: _clear_faults(world)),
-        _route("/faults", "GET", lambda given: {"faults": [fault.shown() for fault in faults.faults(world).wire]}),
+        _route("/faults", "GET", lambda given: faults.shown(world)),
         _route("/state", "GET", lambda given: state(world)),
         *(_route(path, method, do) for (method, path), do in forge_control.calls(world).items()),
         *(_route(f"/log/{name}", "GET", _log(world, name)) for name in LOGS),

@@ -1,28 +1,31 @@
-"""Things that go wrong on demand: on the wire between a client and a vendor, and in the world behind it."""
+"""Things that go wrong on demand: on the wire between a client and a vendor, and in the world behind it.
+
+Each begins at once or at a moment of sandbox time, and lasts until it is used up, over, or cleared.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import formatdate
+from functools import partial
 from typing import Any, cast
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from mailfleet.sandbox import status_page
 from mailfleet.sandbox.dns import server as dns_server
-from mailfleet.sandbox.engine.send import set_status
-from mailfleet.sandbox.reputation import standing
+from mailfleet.sandbox.faults_world import KINDS, Undo, moment
 from mailfleet.sandbox.seeds import fraction
 from mailfleet.sandbox.smartlead.deliveries import outbound
 from mailfleet.sandbox.smartlead.http import too_many
-from mailfleet.sandbox.smartlead.payloads import account_event
-from mailfleet.sandbox.smartlead.state import Mailbox, smartlead
 from mailfleet.sandbox.world import World
 
 WIRE = (
-    "timeout_before", "timeout_after", "reset", "reset_after", "slow", "429", "429_bare", "403_html", "401", "500",
-    "502", "200_false", "partial_batch", "stale_reads",
+    "timeout_before", "timeout_after", "reset", "reset_after", "slow", "429", "429_bare", "429_date", "403_html", "401",
+    "500", "502", "200_false", "partial_batch", "stale_reads",
 )  # fmt: skip
 # smartlead behind Cloudflare: error 1010, the banned signature of a user agent.
 _BANNED = (
@@ -34,7 +37,10 @@ _BAD_GATEWAY = (
     "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 )
 # What a hostile world does to requests by itself: share of requests, kind.
-_HOSTILE = ((0.010, "429"), (0.006, "502"), (0.004, "500"), (0.003, "reset"), (0.002, "reset_after"), (0.002, "slow"))
+_HOSTILE = (
+    (0.010, "429"), (0.006, "502"), (0.004, "500"), (0.003, "reset"), (0.002, "reset_after"), (0.002, "slow"),
+    (0.002, "429_bare"), (0.001, "429_date"), (0.001, "403_html"), (0.001, "timeout_after"),
+)  # fmt: skip
 
 
 @dataclass
@@ -61,10 +67,32 @@ class Fault:
 
 
 @dataclass
+class Planned:
+    """A fault with a beginning or an end in sandbox time."""
+
+    kind: str
+    given: Mapping[str, Any]
+    at: datetime
+    until: datetime | None
+    begun: bool = False
+    cancelled: bool = False
+    undo: Undo = None
+    # Why it could not begin when its moment came.
+    error: str | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """The fault as the control API shows it."""
+        until = self.until.isoformat() if self.until else None
+        state = {"begun": self.begun, "error": self.error}
+        return {"kind": self.kind, "at": self.at.isoformat(), "until": until, **state}
+
+
+@dataclass
 class Faults:
     """The faults of this world."""
 
     wire: list[Fault] = field(default_factory=list[Fault])
+    planned: list[Planned] = field(default_factory=list[Planned])
     made: int = 0
     hostile: bool = False
     requests: int = 0
@@ -84,12 +112,18 @@ def meet(world: World, vendor: str, method: str, path: str) -> Fault | None:
             continue
         if fault.kind == "stale_reads" and method != "GET":
             continue
+        if fault.kind == "partial_batch" and not _takes_a_batch(method, path):
+            continue
         if fault.times is not None:
             fault.times -= 1
             if fault.times <= 0:
                 held.wire.remove(fault)
         return fault
     return _by_chance(world, held, vendor) if held.hostile else None
+
+
+def _takes_a_batch(method: str, path: str) -> bool:
+    return method == "POST" and path.rstrip("/").endswith(("/leads", "/import", "/add-domain-block-list"))
 
 
 def _by_chance(world: World, held: Faults, vendor: str) -> Fault | None:
@@ -103,11 +137,10 @@ def _by_chance(world: World, held: Faults, vendor: str) -> Fault | None:
 
 def answer(fault: Fault) -> Response | None:
     """The answer a fault gives in the vendor's place; None for the kinds that are not an answer."""
+    if fault.kind.startswith("429"):
+        return _throttled(fault)
     if fault.kind == "401":
         return JSONResponse({"message": "Invalid API Key"}, 401)
-    if fault.kind in ("429", "429_bare"):
-        seconds = int(fault.seconds) if fault.seconds != 3600.0 else 2
-        return too_many(seconds, {}, retry_after=fault.kind == "429")
     if fault.kind == "403_html":
         return HTMLResponse(_BANNED, 403)
     if fault.kind == "502":
@@ -119,25 +152,82 @@ def answer(fault: Fault) -> Response | None:
     return None
 
 
+def _throttled(fault: Fault) -> Response:
+    seconds = int(fault.seconds) if fault.seconds != 3600.0 else 2
+    if fault.kind != "429_date":
+        return too_many(seconds, {}, retry_after=fault.kind == "429")
+    # RFC 9110 10.2.3: seconds or a date; a proxy in front of a vendor may send either.
+    return too_many(seconds, {"Retry-After": formatdate(time.time() + seconds, usegmt=True)}, retry_after=False)
+
+
 def start(world: World, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Begins a fault. Raises ValueError with what is wrong about it."""
+    """Begins a fault, now or `at` a moment, for ever or `until` one (or for `days`). Raises ValueError."""
     kind = str(given.get("kind", ""))
-    if kind in WIRE:
-        return _wire(world, kind, given)
-    doing = _WORLDLY.get(kind)
-    if doing is None:
-        raise ValueError(f"kind {kind!r} is none of {', '.join((*WIRE, *_WORLDLY))}.")
+    if kind not in WIRE and kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is none of {', '.join((*WIRE, *KINDS))}.")
+    for name in KINDS[kind][1] if kind in KINDS else ():
+        if name not in given:
+            raise ValueError(f"{kind} needs {name!r}.")
+    begins = moment(given["at"], "at") if "at" in given else world.now
+    planned = Planned(kind, given, begins, _end(given, begins))
+    if begins <= world.now:
+        shown = _begin(world, planned)
+        if planned.until is None:
+            return shown
+    else:
+        world.at(begins, partial(_begin_later, world, planned))
+    faults(world).planned.append(planned)
+    return planned.shown()
+
+
+def _end(given: Mapping[str, Any], begins: datetime) -> datetime | None:
+    if given.get("kind") == "webhook_late":
+        return None
+    if "until" in given:
+        end = moment(given["until"], "until")
+        if end <= begins:
+            raise ValueError("It would end before it begins.")
+        return end
+    return begins + timedelta(days=float(given["days"])) if "days" in given else None
+
+
+def _begin(world: World, planned: Planned) -> dict[str, Any]:
+    planned.begun = True
+    if planned.kind in WIRE:
+        fault = _wire(world, planned.kind, planned.given, lasting=planned.until is not None)
+        planned.undo, shown = partial(_drop, world, fault), fault.shown()
+    else:
+        planned.undo, shown = KINDS[planned.kind][0](world, planned.given), {"kind": planned.kind}
+    if planned.until is not None:
+        world.at(planned.until, partial(_finish, planned))
+    return shown
+
+
+def _begin_later(world: World, planned: Planned) -> None:
+    if planned.cancelled:
+        return
     try:
-        doing(world, given)
-    except KeyError as missing:
-        raise ValueError(f"{kind} needs {missing.args[0]!r}.") from None
-    return {"kind": kind}
+        _begin(world, planned)
+    except ValueError as error:
+        planned.error = str(error)
 
 
-def _wire(world: World, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _finish(planned: Planned) -> None:
+    if planned.begun and not planned.cancelled and planned.undo is not None:
+        planned.undo()
+    planned.cancelled = True
+
+
+def _drop(world: World, fault: Fault) -> None:
+    held = faults(world).wire
+    if fault in held:
+        held.remove(fault)
+
+
+def _wire(world: World, kind: str, given: Mapping[str, Any], *, lasting: bool) -> Fault:
     held = faults(world)
     held.made += 1
-    times = given.get("times", 1)
+    times = given.get("times", None if lasting else 1)
     fault = Fault(
         held.made,
         kind,
@@ -149,111 +239,28 @@ def _wire(world: World, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         text=str(given.get("text", "")),
     )
     held.wire.append(fault)
-    return fault.shown()
+    return fault
+
+
+def shown(world: World) -> dict[str, Any]:
+    """The faults on the wire, and those that have a beginning or an end to come."""
+    held = faults(world)
+    planned = [entry.shown() for entry in held.planned if not entry.cancelled]
+    return {"faults": [fault.shown() for fault in held.wire], "planned": planned}
 
 
 def clear(world: World) -> None:
-    """Ends every fault on the wire and every corrupted key; a profile's own stay."""
-    faults(world).wire.clear()
+    """Ends every fault on the wire, every planned one and every corrupted key; a profile's own stay."""
+    held = faults(world)
+    for planned in held.planned:
+        _finish(planned)
+    held.wire.clear()
+    held.planned.clear()
     for domain in list(world.state.get("faults", {}).get("corrupt_dkim", [])):
         dns_server.heal(world, domain)
+    world.state.pop("skew", None)
     out = outbound(world)
-    out.lose = out.repeat = 0
-
-
-def _mailbox(world: World, given: Mapping[str, Any]) -> Mailbox:
-    for box in smartlead(world).mailboxes.values():
-        if box.address.lower() == str(given["address"]).lower():
-            return box
-    raise ValueError(f"Smartlead has no mailbox {given['address']}.")
-
-
-def _disconnect(world: World, given: Mapping[str, Any]) -> None:
-    box = _mailbox(world, given)
-    box.smtp_ok, box.smtp_error = False, "Invalid login: 535 5.7.8 Authentication credentials invalid"
-    notice = {"accountId": box.id, "email": box.address, "error": box.smtp_error, "title": "Account disconnected"}
-    account_event(world, "EMAIL_ACCOUNT_DISCONNECTED", {**notice, "message": f"{box.address} was disconnected."})
-
-
-def _reconnect(world: World, given: Mapping[str, Any]) -> None:
-    box = _mailbox(world, given)
-    box.smtp_ok, box.smtp_error = True, None
-
-
-def _standing(world: World, given: Mapping[str, Any]) -> None:
-    found = standing(world, _mailbox(world, given))
-    found.score = float(given["score"])
-    found.ceiling = float(given.get("ceiling", found.ceiling))
-
-
-def _block_warmup(world: World, given: Mapping[str, Any]) -> None:
-    warmup = _mailbox(world, given).warmup
-    if warmup is None:
-        raise ValueError("The mailbox has no warm-up.")
-    warmup.blocked_reason, warmup.enabled = str(given.get("text", "Too many warm-up mails bounced")), False
-
-
-def _campaign(world: World, given: Mapping[str, Any]) -> None:
-    campaign = smartlead(world).campaigns.get(int(given["campaign_id"]))
-    if campaign is None:
-        raise ValueError(f"Smartlead has no campaign {given['campaign_id']}.")
-    set_status(world, campaign, str(given.get("status", "PAUSED")))
-
-
-def _page(world: World, given: Mapping[str, Any]) -> None:
-    status_page.set_status(world, str(given["indicator"]), str(given.get("description", "")))
-
-
-def _lose(world: World, given: Mapping[str, Any]) -> None:
-    outbound(world).lose += int(given.get("times", 1))
-
-
-def _repeat(world: World, given: Mapping[str, Any]) -> None:
-    outbound(world).repeat += int(given.get("times", 1))
-
-
-def _retries(world: World, given: Mapping[str, Any]) -> None:
-    vendor = smartlead(world)
-    vendor.retry_minutes = tuple(float(minutes) for minutes in given["minutes"])
-    vendor.disable_after_failure = bool(given.get("disable", False))
-
-
-def _sign(world: World, given: Mapping[str, Any]) -> None:
-    smartlead(world).sign_webhooks = bool(given.get("on", True))
-
-
-def _credits(world: World, given: Mapping[str, Any]) -> None:
-    smartlead(world).lead_credits = None if given["count"] is None else int(given["count"])
-
-
-def _delivery_credits(world: World, given: Mapping[str, Any]) -> None:
-    world.state["delivery_credits"] = int(given["count"])
-
-
-def _corrupt(world: World, given: Mapping[str, Any]) -> None:
-    dns_server.corrupt(world, str(given["domain"]))
-
-
-def _heal(world: World, given: Mapping[str, Any]) -> None:
-    dns_server.heal(world, str(given["domain"]))
-
-
-_WORLDLY: dict[str, Callable[[World, Mapping[str, Any]], None]] = {
-    "corrupt_dkim": _corrupt,
-    "heal_dkim": _heal,
-    "disconnect_mailbox": _disconnect,
-    "reconnect_mailbox": _reconnect,
-    "standing": _standing,
-    "block_warmup": _block_warmup,
-    "campaign_status": _campaign,
-    "status_page": _page,
-    "webhook_loss": _lose,
-    "webhook_repeat": _repeat,
-    "webhook_retries": _retries,
-    "sign_webhooks": _sign,
-    "lead_credits": _credits,
-    "delivery_credits": _delivery_credits,
-}
+    out.lose = out.repeat = out.reorder = out.late = 0
 
 
 async def wait(fault: Fault, gone: Callable[[], Any]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
 
+from mailfleet.sandbox.providers import receivers
 from mailfleet.sandbox.seeds import fraction
 from mailfleet.sandbox.world import World
 
@@ -46,6 +47,8 @@ MAGIC = {
     "clicks": "clicks",
     "silent": "silent",
 }
+# Magic domains: their mail lives at this provider.
+MAGIC_HOSTS = {f"at-{name}": name for name in ("google", "microsoft", "yahoo", "apple", "postfix")}
 _FREE_MAIL = {
     "gmail.com": "google", "googlemail.com": "google", "outlook.com": "microsoft", "hotmail.com": "microsoft",
     "live.com": "microsoft", "yahoo.com": "yahoo", "yahoo.com.au": "yahoo", "ymail.com": "yahoo", "icloud.com": "apple",
@@ -105,9 +108,20 @@ def _fate(world: World, address: str) -> str:
     for name, fate in MAGIC.items():
         if local.startswith(name):
             return fate
+    listed = _on_a_bad_list(world, address)
+    if listed:
+        return listed
     number = world.state["dealt"] = world.state.get("dealt", 0) + 1
     deck, position = divmod(number - 1, DECK)
     return deck_of(world.seed, deck)[position]
+
+
+def _on_a_bad_list(world: World, address: str) -> str:
+    odd = fraction(world, "bad list", address)
+    for bad in receivers(world).bad_lists:
+        if bad.contains in address and odd < bad.bounces + bad.complaints:
+            return "hard" if odd < bad.bounces else "complaint"
+    return ""
 
 
 @lru_cache(maxsize=64)
@@ -132,6 +146,9 @@ def provider_of(world: World, domain: str) -> str:
     """Who takes a domain's mail."""
     if domain in _FREE_MAIL:
         return _FREE_MAIL[domain]
+    for name, provider in MAGIC_HOSTS.items():
+        if domain.startswith(name):
+            return provider
     share = fraction(world, "provider", domain)
     return "google" if share < 0.42 else "microsoft" if share < 0.82 else "postfix"
 

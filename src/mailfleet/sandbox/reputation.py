@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from typing import Protocol, cast
 
 from mailfleet.sandbox.dns.auth import DomainAuth, domain_auth
+from mailfleet.sandbox.providers import FILTERS, WITHOUT, judged
 from mailfleet.sandbox.seeds import fraction
 from mailfleet.sandbox.smartlead.state import Mailbox
 from mailfleet.sandbox.world import World
@@ -33,8 +34,6 @@ POOR_CEILING = 0.45
 POOR_SHARE = 0.10
 MEMORY_DAYS = 3
 LEAST_MAILS = 20
-# What a receiver takes off for each thing it cannot verify.
-WITHOUT = {"dkim": 0.60, "spf": 0.70, "dmarc": 0.90}
 _AUTH_KEPT = timedelta(minutes=10)
 
 
@@ -124,15 +123,17 @@ def note(world: World, box: Box, *, sent: int = 0, bounced: int = 0, complained:
         day.complained += complained
 
 
-def placement(world: World, box: Box) -> float:
-    """The share of this mailbox's mail that lands in inboxes now."""
+def placement(world: World, box: Box, provider: str | None = None) -> float:
+    """The share of this mailbox's mail that lands in inboxes now, at one provider or over the usual mix of them."""
     score = 0.65 * standing(world, box).score + 0.35 * domain_standing(world, box.domain).score
-    share = 0.30 + 0.70 * score
+    share, missing = 0.30 + 0.70 * score, 1.0
     passed = authentication(world, box.domain)
     for mechanism, kept in WITHOUT.items():
         if not getattr(passed, mechanism):
-            share *= kept
-    return min(0.99, share)
+            missing *= kept
+    if provider is not None:
+        return judged(world, provider, share, missing)
+    return sum(own.part * judged(world, name, share, missing) for name, own in FILTERS.items())
 
 
 def authentication(world: World, domain: str) -> DomainAuth:

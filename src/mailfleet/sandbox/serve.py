@@ -118,13 +118,14 @@ async def _serve(given: argparse.Namespace, listener: socket.socket) -> None:
     world.state["mailhost"] = (mail.host, mail.smtp_port, mail.imap_port)
     app = build(world, per_minute=given.rate_limit, profile=given.profile)
     config = uvicorn.Config(app, http=Protocol, lifespan="off", log_level="warning", access_log=False, ws="none")
+    config.date_header = False
     config.timeout_graceful_shutdown = 1
     server = Server(config)
     stopping = asyncio.Event()
     _watch(stopping, given.lifeline_fd)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     beat = asyncio.create_task(_beat(world, given.speed)) if given.speed > 0 else None
-    sys.stdout.write(json.dumps(info(world, listener.getsockname()[1], names, mail)) + "\n")
+    sys.stdout.write(json.dumps(info(world, f"http://{HOST}:{listener.getsockname()[1]}", names, mail)) + "\n")
     sys.stdout.flush()
     await asyncio.wait([serving, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
@@ -157,9 +158,8 @@ async def _beat(world: World, speed: float) -> None:
         await advance(world, world.now + timedelta(seconds=speed * _BEAT))
 
 
-def info(world: World, port: int, names: DnsServers, mail: MailServers) -> dict[str, Any]:
-    """Every address and key, by vendor."""
-    root = f"http://{HOST}:{port}"
+def info(world: World, root: str, names: DnsServers | None, mail: MailServers) -> dict[str, Any]:
+    """Every address and key, by vendor; without name servers none is named."""
     vendor, cloudflare = smartlead(world), cloudflare_state.account(world)
     bot = slack.credentials(world)
     return {
@@ -194,7 +194,13 @@ def info(world: World, port: int, names: DnsServers, mail: MailServers) -> dict[
             "imap_port": mail.imap_port,
             "spf": mail.spf,
         },
-        "dns": {"parent": names.parent, "nameservers": names.nameservers, "resolvers": names.resolvers},
+        "dns": _dns(names),
         "status_page": f"{root}/status",
         "overview": f"{root}/",
     }
+
+
+def _dns(names: DnsServers | None) -> dict[str, Any]:
+    if names is None:
+        return {"parent": None, "nameservers": None, "resolvers": []}
+    return {"parent": names.parent, "nameservers": names.nameservers, "resolvers": names.resolvers}

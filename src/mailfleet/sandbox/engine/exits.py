@@ -9,8 +9,8 @@ from functools import partial
 from mailfleet.sandbox.engine.react import Answer
 from mailfleet.sandbox.seeds import fraction
 from mailfleet.sandbox.smartlead.payloads import (
-    account_event,
     bounced_event,
+    breach_notice,
     campaign_event,
     category_event,
     clicked_event,
@@ -26,7 +26,6 @@ from mailfleet.sandbox.smartlead.state import (
     Message,
     Sent,
     categories,
-    rest_time,
     smartlead,
 )
 from mailfleet.sandbox.world import World
@@ -234,16 +233,7 @@ def check_breach(world: World, campaign: Campaign) -> None:
         return
     campaign.status, campaign.updated_at = "PAUSED", world.now
     campaign_event(world, campaign)
-    account_event(
-        world,
-        "CAMPAIGN_BOUNCE_BREACH",
-        {
-            "campaignId": campaign.id,
-            "error": f"Bounce rate {share:.1f}% exceeded the threshold {given}%",
-            "title": "Campaign paused",
-            "message": f"The campaign {campaign.name} was paused at {rest_time(world.now)} because of its bounces.",
-        },
-    )
+    breach_notice(world, campaign, share, given)
 
 
 def unsubscribed(world: World, lead_map: LeadMap, sent: Sent | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from mailfleet.sandbox.bounce_texts import bounce_text, report
 from mailfleet.sandbox.people import REPLIES, Person, person
 from mailfleet.sandbox.people_texts import as_html, away_days, reply_subject, reply_text, with_original
+from mailfleet.sandbox.providers import FILTERS, temper
 from mailfleet.sandbox.reputation import Box, authentication, note, placement, standing
 from mailfleet.sandbox.seeds import fraction, hexes
 from mailfleet.sandbox.smartlead.state import plain
@@ -17,8 +18,6 @@ from mailfleet.sandbox.world import World
 
 # Somebody who has something to say also finds mail in the spam folder, this often.
 _LOOKS_IN_SPAM = 0.5
-# Receivers that refuse mail nobody vouches for (Gmail's and Microsoft's rules for senders).
-_REFUSES_UNSIGNED = {"google": 0.5, "microsoft": 0.3, "yahoo": 0.5}
 _LOW_STANDING = 0.35
 _REFUSES_LOW = 0.10
 _BEARS_AT_LEAST = timedelta(seconds=20)
@@ -86,7 +85,7 @@ def react(world: World, sent: Mail) -> None:
     who = person(world, sent.to)
     if _refused(world, sent, who):
         return
-    inbox = who.sure or fraction(world, "place", sent.identity) < placement(world, sent.box)
+    inbox = who.sure or fraction(world, "place", sent.identity) < placement(world, sent.box, who.provider)
     moved = bool(who.fate) and not who.done and sent.step >= who.step
     seen = inbox or (moved and fraction(world, "folder", sent.identity) < _LOOKS_IN_SPAM)
     world.log.people(
@@ -150,8 +149,10 @@ def _refusal(world: World, sent: Mail, who: Person) -> tuple[str, bool]:
         return "soft", vouched
     if who.sure:
         return "", vouched
+    if temper(world, who.provider) == 0:
+        return "soft", vouched
     odd = _share(world, sent, "refused")
-    if not vouched and odd < _REFUSES_UNSIGNED.get(who.provider, 0.0):
+    if not vouched and odd < FILTERS[who.provider].refuses:
         return "block", False
     low = standing(world, sent.box).score < _LOW_STANDING and odd < _REFUSES_LOW
     return ("block" if low else ""), vouched

@@ -10,7 +10,8 @@ from mailfleet.sandbox.seeds import fraction, hexes
 from mailfleet.sandbox.smartlead.state import STATS_DAYS, Mailbox
 from mailfleet.sandbox.world import World
 
-_POOL = ("warm-pool-one.com", "warm-pool-two.com", "warm-pool-three.com")
+# The pool's hosts and where they have their mail.
+_POOL = (("warm-pool-one.com", "google"), ("warm-pool-two.com", "microsoft"), ("warm-pool-three.com", "postfix"))
 _DAY = timedelta(days=1)
 
 
@@ -60,7 +61,9 @@ def _send(world: World, box: Mailbox, number: int) -> None:
     day = world.now.date().isoformat()
     counts = warmup.days.setdefault(day, [0, 0, 0, 0, 0])
     stem = f"{box.address}:{day}:{number}"
-    spam = fraction(world, "warm-up place", stem) >= placement(world, box)
+    identity = hexes(world, 16, "warm-up id", stem)
+    host, provider = _POOL[int(identity[8:10], 16) % len(_POOL)]
+    spam = fraction(world, "warm-up place", stem) >= placement(world, box, provider)
     answered = not spam and fraction(world, "warm-up reply", stem) * 100 < warmup.reply_rate
     warmup.sent += 1
     warmup.spam += spam
@@ -69,8 +72,7 @@ def _send(world: World, box: Mailbox, number: int) -> None:
     for old in [key for key in warmup.days if key < (world.now - timedelta(days=STATS_DAYS + 1)).date().isoformat()]:
         del warmup.days[old]
     note(world, box, sent=1)
-    identity = hexes(world, 16, "warm-up id", stem)
-    to = f"{identity[:8]}@{_POOL[int(identity[8:10], 16) % len(_POOL)]}"
+    to = f"{identity[:8]}@{host}"
     world.log.add(
         "sends",
         {

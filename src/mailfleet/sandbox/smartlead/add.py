@@ -73,7 +73,7 @@ def add(ask: Ask) -> dict[str, Any]:
     if len(rows) > MOST_ROWS:
         raise said(f'"lead_list" must contain less than or equal to {MOST_ROWS} items')
     _check_custom(rows)
-    if ask.world.state.get("faults_now", {}).pop("partial_batch", None):
+    if ask.world.state.get("partial_batch"):
         rows = rows[: len(rows) // 2]
     flags = given.get("settings") or {}
     tally, seen = Tally(), set[str]()

@@ -15,6 +15,7 @@ from typing import Any, cast
 import httpx2
 
 from mailfleet.sandbox.seeds import fraction, hexes
+from mailfleet.sandbox.skew import shifted, skew
 from mailfleet.sandbox.smartlead.state import Campaign, Smartlead, Webhook, rest_time, smartlead
 from mailfleet.sandbox.world import World
 
@@ -33,12 +34,14 @@ class Disorder:
     repeated: float = 0.0
     late: float = 0.0
     lost: float = 0.0
+    # Sent once more days later, as somebody at the vendor does by hand.
+    again: float = 0.0
 
 
 PROFILES = {
     "calm": Disorder(),
     "typical": Disorder(repeated=0.03, late=0.04),
-    "hostile": Disorder(repeated=0.15, late=0.20, lost=0.03),
+    "hostile": Disorder(repeated=0.15, late=0.20, lost=0.03, again=0.02),
 }
 
 
@@ -48,9 +51,13 @@ class Outbound:
 
     client: httpx2.AsyncClient
     disorder: Disorder = PROFILES["typical"]
-    # Set by faults: how many of the coming deliveries are lost or made twice.
+    # Set by faults: how many of the coming deliveries are lost, made twice, held for a while, or days late.
     lose: int = 0
     repeat: int = 0
+    reorder: int = 0
+    hold: timedelta = timedelta(hours=1)
+    late: int = 0
+    lateness: timedelta = timedelta(days=3)
     number: int = 0
     since: datetime | None = None
     waiting: list[Attempt] = field(default_factory=list[Attempt])
@@ -124,11 +131,37 @@ def queue(world: World, hook: Webhook, event: str, payload: dict[str, Any]) -> N
         return
     if odd < disorder.lost + disorder.late:
         delay += timedelta(seconds=30 + 570 * share)
+    delay += _held_back(world, out, stem)
+    hook.made.append((world.now, event, payload))
     delivery = partial(_due, world, hook, event, payload, stem)
     world.at(world.now + delay, partial(delivery, 1))
     if odd >= 1 - disorder.repeated or out.repeat:
         out.repeat = max(0, out.repeat - 1)
         world.at(world.now + delay + timedelta(seconds=5 + 900 * share), partial(delivery, 1))
+    if disorder.again and fraction(world, "hook again", stem) < disorder.again:
+        world.at(world.now + delay + timedelta(days=1 + 4 * share), partial(delivery, 1))
+
+
+def _held_back(world: World, out: Outbound, stem: str) -> timedelta:
+    """What faults add: a delay of its own for each delivery, so that they overtake each other, or whole days."""
+    if out.late:
+        out.late -= 1
+        return out.lateness
+    if out.reorder:
+        out.reorder -= 1
+        return out.hold * fraction(world, "hook order", stem)
+    return timedelta()
+
+
+def resend(world: World, after: datetime, before: datetime) -> int:
+    """Sends everything of a period once more, as the vendor's support does; how much that was."""
+    found = [(hook, *made) for hook in smartlead(world).webhooks.values() for made in hook.made]
+    again = [(hook, event, payload) for hook, at, event, payload in found if after <= at <= before]
+    for number, (hook, event, payload) in enumerate(again):
+        stem = f"{hook.id}:again:{outbound(world).number}:{number}"
+        world.at(world.now, partial(_due, world, hook, event, payload, stem, 1))
+    outbound(world).number += 1
+    return len(again)
 
 
 def _due(world: World, hook: Webhook, event: str, payload: dict[str, Any], stem: str, attempt: int) -> None:
@@ -143,7 +176,8 @@ async def _attempt(
     world: World, hook: Webhook, event: str, payload: dict[str, Any], stem: str, attempt: int, at: datetime
 ) -> Callable[[], None]:
     """Delivers once; returns what is to be done about the result."""
-    content = json.dumps(payload).encode()
+    wrong = skew(world, "smartlead")
+    content = (shifted(json.dumps(payload), wrong) if wrong else json.dumps(payload)).encode()
     status: int | str
     try:
         response = await outbound(world).client.post(hook.url, content=content, headers=_headers(world, stem, content))

@@ -11,12 +11,15 @@ from mailfleet.sandbox.smartlead.state import (
     Campaign,
     Lead,
     LeadMap,
+    Mailbox,
     Message,
     Sent,
     Webhook,
     hook_time,
     plain,
     rest_time,
+    smartlead,
+    stats_uuid,
 )
 from mailfleet.sandbox.world import World
 
@@ -218,6 +221,35 @@ def campaign_event(world: World, campaign: Campaign) -> None:
     )
 
 
-def account_event(world: World, event: str, body: Mapping[str, Any]) -> None:
-    """An account-level notice in the older, flat form: EMAIL_ACCOUNT_DISCONNECTED or CAMPAIGN_BOUNCE_BREACH."""
-    emit(world, event, None, lambda hook: {"eventType": event, "appUrl": _INBOX, **body})
+def disconnected_notice(world: World, box: Mailbox) -> None:
+    """EMAIL_ACCOUNT_DISCONNECTED."""
+    flat = {"accountId": box.id, "email": box.address, "error": box.smtp_error, "title": "Account disconnected"}
+    data = {"account_id": box.id, "email": box.address, "reason": box.smtp_error}
+    text = f"{box.address} was disconnected."
+    _notice(world, "EMAIL_ACCOUNT_DISCONNECTED", {**flat, "message": text}, data)
+
+
+def breach_notice(world: World, campaign: Campaign, share: float, threshold: object) -> None:
+    """CAMPAIGN_BOUNCE_BREACH."""
+    error = f"Bounce rate {share:.1f}% exceeded the threshold {threshold}%"
+    text = f"The campaign {campaign.name} was paused at {rest_time(world.now)} because of its bounces."
+    flat = {"campaignId": campaign.id, "error": error, "title": "Campaign paused", "message": text}
+    data = {"campaign_id": campaign.id, "campaign_name": campaign.name, "reason": error}
+    _notice(world, "CAMPAIGN_BOUNCE_BREACH", flat, data)
+
+
+_DOTTED = {
+    "EMAIL_ACCOUNT_DISCONNECTED": "email.account.disconnected",
+    "CAMPAIGN_BOUNCE_BREACH": "campaign.bounce.breach",
+}
+
+
+def _notice(world: World, event: str, flat: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Two of the vendor's articles show two shapes for the same thing: 88 the flat one, 403 the dotted one."""
+    if smartlead(world).notice_shape == "flat":
+        emit(world, event, None, lambda hook: {"eventType": event, "appUrl": _INBOX, **flat})
+        return
+    identity = stats_uuid(world, "notice", event, world.now, *data.values())
+    head = {"id": f"evt_{identity}", "type": _DOTTED[event], "created_at": rest_time(world.now)}
+    tail = {"links": {"app": _INBOX}, "meta": {"attempt": 1, "level": "user"}}
+    emit(world, event, None, lambda hook: {**head, "data": dict(data), **tail})

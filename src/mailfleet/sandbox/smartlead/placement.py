@@ -17,6 +17,7 @@ from mailfleet.sandbox.world import World
 
 _TAKES = timedelta(minutes=70)
 _PROVIDERS = {20: "Gmail", 21: "Outlook", 22: "Yahoo"}
+_HOSTS = {20: "google", 21: "microsoft", 22: "yahoo"}
 _SEEDS_EACH = 8
 _TEST: dict[str, Rule] = {
     "test_name": text(required=True),
@@ -95,9 +96,10 @@ def start(ask: Ask, kind: str, rules: dict[str, Rule]) -> dict[str, Any]:
 
 
 def _copies(world: World, identity: int, box: Mailbox, providers: list[int]) -> list[dict[str, Any]]:
-    passed, share = authentication(world, box.domain), placement(world, box)
+    passed = authentication(world, box.domain)
     rows: list[dict[str, Any]] = []
     for provider in providers:
+        share = placement(world, box, _HOSTS.get(provider))
         for number_ in range(_SEEDS_EACH):
             stem = f"{identity}:{box.address}:{provider}:{number_}"
             inbox = fraction(world, "seed place", stem) < share

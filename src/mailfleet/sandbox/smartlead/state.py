@@ -248,6 +248,10 @@ class Webhook:
     disabled: bool = False
     results: list[tuple[datetime, bool]] = field(default_factory=list[tuple[datetime, bool]])
     failed: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    # What was sent lately, for whoever sends it again.
+    made: deque[tuple[datetime, str, dict[str, Any]]] = field(
+        default_factory=lambda: deque[tuple[datetime, str, dict[str, Any]]](maxlen=10_000)
+    )
 
 
 @dataclass
@@ -274,6 +278,8 @@ class Smartlead:
     sign_webhooks: bool = False
     retry_minutes: tuple[float, ...] = (1, 5, 30)
     disable_after_failure: bool = False
+    # Which of two published shapes account-level notices have: flat or dotted.
+    notice_shape: str = "flat"
     made: dict[str, int] = field(default_factory=dict[str, int])
 
     def new_id(self, kind: str) -> int:
