@@ -11,25 +11,15 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from mailfleet.sandbox.engine.warmup import start_warmup
 from mailfleet.sandbox.reputation import warmup_reputation
-from mailfleet.sandbox.smartlead.check import Refusal, Rule, failed, flag, number, said, text
+from mailfleet.sandbox.smartlead.check import Refusal, Rule, failed, flag, group, number, said, text
 from mailfleet.sandbox.smartlead.http import Ask, Limit, route
 from mailfleet.sandbox.smartlead.login import check_logins
-from mailfleet.sandbox.smartlead.state import STATS_DAYS, Mailbox, Warmup, rest_time
+from mailfleet.sandbox.smartlead.state import Mailbox, rest_time
+from mailfleet.sandbox.smartlead.warmups import WARMUP, apply_warmup
 from mailfleet.sandbox.world import World
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-# smartlead: email-accounts/warmup-settings
-_WARMUP: dict[str, Rule] = {
-    "warmup_enabled": flag(),
-    "total_warmup_per_day": number(low=1, high=50),
-    "daily_rampup": number(low=5, high=20),
-    "reply_rate_percentage": number(low=20, high=100),
-    "warmup_key_id": text(),
-    "auto_adjust_warmup": flag(),
-    "is_rampup_enabled": flag(),
-}
 _LIMITS: dict[str, Rule] = {
     "max_email_per_day": number(low=0, high=2000),
     "custom_tracking_url": text(),
@@ -40,7 +30,7 @@ _LIMITS: dict[str, Rule] = {
     "is_suspended": flag(),
 }
 # smartlead: email-accounts/add-smtp
-_SAVE: dict[str, Rule] = {
+SAVE: dict[str, Rule] = {
     "id": number(),
     "from_name": text(required=True),
     "from_email": text(required=True),
@@ -58,10 +48,28 @@ _SAVE: dict[str, Rule] = {
     "different_reply_to_address": text(),
     "imap_user_name": text(),
     "imap_password": text(),
-    **{name: _WARMUP[name] for name in ("total_warmup_per_day", "daily_rampup", "reply_rate_percentage")},
+    **{name: WARMUP[name] for name in ("total_warmup_per_day", "daily_rampup", "reply_rate_percentage")},
     **_LIMITS,
 }
-_UPDATE: dict[str, Rule] = {"from_name": text(), **_LIMITS}
+# smartlead: email-accounts/add-oauth
+OAUTH: dict[str, Rule] = {
+    "id": number(),
+    "from_email": text(required=True),
+    "from_name": text(required=True),
+    "type": text(required=True, options=("GMAIL", "OUTLOOK")),
+    "token": group(
+        {
+            "scope": text(required=True),
+            "expiry_date": number(required=True),
+            **{name: text() for name in ("access_token", "refresh_token", "id_token", "token_type")},
+        },
+        required=True,
+    ),
+    **{name: WARMUP[name] for name in ("warmup_enabled", "total_warmup_per_day", "daily_rampup")},
+    "reply_rate_percentage": WARMUP["reply_rate_percentage"],
+    **_LIMITS,
+}
+UPDATE: dict[str, Rule] = {"from_name": text(), **_LIMITS}
 # What is written under one name is read under another (smartlead: email-accounts).
 _READ_NAMES = {
     "max_email_per_day": "message_per_day",
@@ -91,11 +99,10 @@ def routes(world: World, limit: Limit) -> list[BaseRoute]:
     table = (
         ("GET", "/email-accounts", listed),
         ("POST", "/email-accounts/save", save),
+        ("POST", "/email-accounts/save-oauth", save_oauth),
         ("POST", "/email-accounts/reconnect-failed-email-accounts", reconnect),
         ("PUT", "/email-accounts/suspend/{account_id}", lambda ask: suspend(ask, suspended=True)),
         ("DELETE", "/email-accounts/unsuspend/{account_id}", lambda ask: suspend(ask, suspended=False)),
-        ("POST", "/email-accounts/{account_id}/warmup", set_warmup),
-        ("GET", "/email-accounts/{account_id}/warmup-stats", warmup_stats),
         ("GET", "/email-accounts/{account_id}", one),
         ("POST", "/email-accounts/{account_id}", update),
         ("DELETE", "/email-accounts/{account_id}", delete),
@@ -117,6 +124,7 @@ def listed(ask: Ask) -> list[dict[str, Any]]:
 def _asked_for(ask: Ask, box: Mailbox) -> bool:
     query = ask.query
     warming = box.warmup is not None and box.warmup.enabled
+    blocked = box.warmup is not None and box.warmup.blocked_reason is not None
     return all(
         (
             query.get("username", "").lower() in str(box.fields["username"]).lower(),
@@ -125,6 +133,7 @@ def _asked_for(ask: Ask, box: Mailbox) -> bool:
             query.get("isInUse", str(in_use(ask, box)).lower()) == str(in_use(ask, box)).lower(),
             query.get("emailWarmupStatus", "ACTIVE" if warming else "INACTIVE")
             == ("ACTIVE" if warming else "INACTIVE"),
+            query.get("isWarmupBlocked", str(blocked).lower()) == str(blocked).lower(),
             query.get("isSmtpSuccess", str(box.smtp_ok).lower()) == str(box.smtp_ok).lower(),
         )
     )
@@ -216,7 +225,7 @@ def _warmup_shared(ask: Ask, box: Mailbox) -> dict[str, Any] | None:
 
 async def save(ask: Ask) -> Response | dict[str, Any]:
     """Creates (`id` null) or updates an account; logs in over SMTP and IMAP before it answers."""
-    given = ask.body(_SAVE)
+    given = ask.body(SAVE)
     if not _ADDRESS.fullmatch(given["from_email"]):
         raise said('"from_email" must be a valid email')
     number_ = given.pop("id", None)
@@ -232,13 +241,32 @@ async def save(ask: Ask) -> Response | dict[str, Any]:
         return _refused(f"{failing} connection failed", smtp_error or imap_error or "")
     box = _kept(ask, held, fields)
     if given["warmup_enabled"] or "total_warmup_per_day" in given:
-        _apply_warmup(ask, box, given)
+        apply_warmup(ask, box, given)
     return {
         "ok": True,
         "message": "Email account added/updated successfully!",
         "emailAccountId": box.id,
         "warmupKey": box.warmup.key_id if box.warmup else None,
     }
+
+
+def save_oauth(ask: Ask) -> Response | dict[str, Any]:
+    """Connects a Gmail or Outlook account by a token; no password is kept, and no login by password is made."""
+    given = ask.body(OAUTH)
+    number_ = given.pop("id", None)
+    held = _by_id(ask, int(number_)) if number_ is not None else None
+    taken = {box.address.lower() for box in ask.vendor.mailboxes.values()}
+    if held is None and given["from_email"].lower() in taken:
+        return _refused("ACCOUNT_ALREADY_EXIST", f"Email account {given['from_email']} already exists")
+    host = {"GMAIL": "gmail.com", "OUTLOOK": "office365.com"}[given["type"]]
+    places = {"smtp_host": f"smtp.{host}", "smtp_port": 587, "imap_host": f"imap.{host}", "imap_port": 993}
+    fields = {**dict.fromkeys(_HELD), **_DEFAULTS, **places, "username": given["from_email"], **_renamed(given)}
+    box = _kept(ask, held, fields)
+    if given.get("warmup_enabled"):
+        apply_warmup(ask, box, given)
+    key = box.warmup.key_id if box.warmup else None
+    message = "Email account added/updated successfully!"
+    return {"ok": True, "message": message, "emailAccountId": box.id, "warmupKey": key}
 
 
 def _by_id(ask: Ask, number: int) -> Mailbox:
@@ -253,7 +281,7 @@ def _refused(message: str, error: str) -> JSONResponse:
 
 
 def _renamed(given: Mapping[str, Any]) -> dict[str, Any]:
-    skipped = set(_WARMUP) | {"token", "is_suspended"}
+    skipped = set(WARMUP) | {"token", "is_suspended"}
     return {_READ_NAMES.get(name, name): value for name, value in given.items() if name not in skipped}
 
 
@@ -270,7 +298,7 @@ def _kept(ask: Ask, held: Mailbox | None, fields: dict[str, Any]) -> Mailbox:
 
 def update(ask: Ask) -> dict[str, Any]:
     """Changes limits and presentation."""
-    box, given = ask.mailbox, ask.body(_UPDATE)
+    box, given = ask.mailbox, ask.body(UPDATE)
     if not given:
         raise said('"value" must have at least 1 key')
     box.fields |= _renamed(given)
@@ -320,7 +348,9 @@ async def reconnect(ask: Ask) -> dict[str, Any]:
     if len(calls) >= _RECONNECTS:
         raise said("You have exceeded the maximum number of attempts to reconnect email accounts.", 406)
     calls.append(now)
-    await retry_logins([box for box in ask.vendor.mailboxes.values() if not (box.smtp_ok and box.imap_ok)])
+    failing = [box for box in ask.vendor.mailboxes.values() if not (box.smtp_ok and box.imap_ok)]
+    # An account connected by a token has no password to try.
+    await retry_logins([box for box in failing if box.fields.get("password")])
     return {"ok": True, "message": "Email account(s) added to the queue to reconnect."}
 
 
@@ -329,59 +359,3 @@ async def retry_logins(boxes: Sequence[Mailbox]) -> None:
     for box in boxes:
         box.smtp_error, box.imap_error = await check_logins(box.fields)
         box.smtp_ok, box.imap_ok = box.smtp_error is None, box.imap_error is None
-
-
-def set_warmup(ask: Ask) -> dict[str, Any]:
-    """Turns warm-up on or off and sets its figures."""
-    box, given = ask.mailbox, ask.body(_WARMUP)
-    if not given:
-        raise said('"warmup_enabled" is required')
-    _apply_warmup(ask, box, given)
-    return {"ok": True, "message": "Email warmup details updated successfully!"}
-
-
-def _apply_warmup(ask: Ask, box: Mailbox, given: Mapping[str, Any]) -> None:
-    warmup = box.warmup
-    if warmup is None:
-        number_ = ask.vendor.new_id("warmup")
-        warmup = box.warmup = Warmup(number_, ask.world.now, key_id=str(10_000 + number_))
-    for name, attribute in (
-        ("warmup_enabled", "enabled"),
-        ("total_warmup_per_day", "total_per_day"),
-        ("daily_rampup", "rampup"),
-        ("reply_rate_percentage", "reply_rate"),
-        ("is_rampup_enabled", "ramping"),
-        ("warmup_key_id", "key_id"),
-    ):
-        if given.get(name) is not None:
-            setattr(warmup, attribute, given[name])
-    if given.get("daily_rampup") is not None and given.get("is_rampup_enabled") is None:
-        warmup.ramping = True
-    start_warmup(ask.world, box)
-
-
-def warmup_stats(ask: Ask) -> dict[str, Any]:
-    """Counts of the last seven days: text for the totals, numbers by day; no reputation."""
-    box = ask.mailbox
-    if box.warmup is None:
-        raise said("Warmup details not found for this email account", 404)
-    days = [(ask.world.now - timedelta(days=back)).date().isoformat() for back in range(STATS_DAYS - 1, -1, -1)]
-    shown = [(position, day, box.warmup.days[day]) for position, day in enumerate(days, 1) if day in box.warmup.days]
-    sent, spam, received = (sum(counts[at] for _, _, counts in shown) for at in range(3))
-    return {
-        "id": box.id,
-        "sent_count": str(sent),
-        "spam_count": str(spam),
-        "inbox_count": str(sent - spam),
-        "warmup_email_received_count": str(received),
-        "stats_by_date": [
-            {
-                "id": at,
-                "date": day,
-                "sent_count": counts[0],
-                "reply_count": counts[3],
-                "save_from_spam_count": counts[4],
-            }
-            for at, day, counts in shown
-        ],
-    }

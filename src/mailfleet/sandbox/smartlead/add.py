@@ -24,13 +24,13 @@ FIELDS = (
     "first_name", "last_name", "phone_number", "company_name", "website", "location", "linkedin_profile", "company_url",
 )  # fmt: skip
 _NUMERIC = ("phone_number",)
-_ROW: dict[str, Rule] = {
+ROW: dict[str, Rule] = {
     "email": Rule(kind="any", required=True),
     **{name: Rule() if name in _NUMERIC else text() for name in FIELDS},
     "custom_fields": Rule(kind="object"),
 }
-_BODY: dict[str, Rule] = {
-    "lead_list": many(group(_ROW), required=True),
+BODY: dict[str, Rule] = {
+    "lead_list": many(group(ROW), required=True),
     "settings": group(
         {
             "ignore_global_block_list": flag(),
@@ -66,7 +66,7 @@ class Tally:
 def add(ask: Ask) -> dict[str, Any]:
     """Attaches leads. Known addresses are updated even when they are not attached again."""
     campaign = ask.campaign
-    given = ask.body(_BODY)
+    given = ask.body(BODY)
     rows: list[dict[str, Any]] = given["lead_list"]
     if not rows:
         raise said('"lead_list" must contain at least 1 items')
@@ -94,6 +94,24 @@ def _check_custom(rows: list[dict[str, Any]]) -> None:
     for position, row in enumerate(rows):
         if len(row.get("custom_fields") or {}) > _MOST_CUSTOM:
             raise failed(f"Custom fields count exceeded - lead_list[{position}] has more than {_MOST_CUSTOM} fields")
+
+
+def known_or_new(ask: Ask, row: Mapping[str, Any], *, ignore_blocks: bool) -> Lead | str:
+    """The lead of a row outside any campaign, made or updated; `invalid` or `blocked` when it is not taken."""
+    email = row["email"].strip().lower() if isinstance(row["email"], str) else ""
+    if len(email) > 254 or not _ADDRESS.fullmatch(email):
+        return "invalid"
+    if not ignore_blocks and ask.vendor.blocks_address(email):
+        return "blocked"
+    lead = ask.vendor.by_email.get(email) or _made(ask, email)
+    _update(lead, row)
+    return lead
+
+
+def _made(ask: Ask, email: str) -> Lead:
+    lead = Lead(ask.vendor.new_id("lead"), email, {}, ask.world.now)
+    ask.vendor.leads[lead.id] = ask.vendor.by_email[email] = lead
+    return lead
 
 
 def _take(
@@ -136,8 +154,7 @@ def _attach(ask: Ask, campaign: Campaign, lead: Lead | None, row: dict[str, Any]
         ask.vendor.lead_credits = credits - 1
     known = lead is not None
     if lead is None:
-        lead = Lead(ask.vendor.new_id("lead"), email, {}, ask.world.now)
-        ask.vendor.leads[lead.id] = ask.vendor.by_email[email] = lead
+        lead = _made(ask, email)
         _update(lead, row)
     attach(ask.world, campaign, lead, ask.vendor.new_id("map"))
     tally.added += 1

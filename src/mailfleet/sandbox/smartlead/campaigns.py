@@ -14,6 +14,7 @@ from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.smartlead.accounts import list_item
 from mailfleet.sandbox.smartlead.check import Refusal, Rule, failed, flag, group, many, number, said, text
 from mailfleet.sandbox.smartlead.http import Ask, Limit, route
+from mailfleet.sandbox.smartlead.leads import remove
 from mailfleet.sandbox.smartlead.sequences import copied, sequences, step_shown
 from mailfleet.sandbox.smartlead.state import Campaign, Mailbox, rest_time
 from mailfleet.sandbox.world import World
@@ -26,7 +27,7 @@ _TRACK = {
     "DONT_TRACK_REPLY_TO_AN_EMAIL": "DONT_REPLY_TO_AN_EMAIL",
 }
 _STOP = ("REPLY_TO_AN_EMAIL", "CLICK_ON_A_LINK", "OPEN_AN_EMAIL")
-_SCHEDULE: dict[str, Rule] = {
+SCHEDULE: dict[str, Rule] = {
     "timezone": text(required=True),
     "days_of_the_week": many(number(required=True, low=0, high=6), required=True, most=7),
     "start_hour": text(required=True),
@@ -35,7 +36,7 @@ _SCHEDULE: dict[str, Rule] = {
     "max_new_leads_per_day": number(low=0),
     "schedule_start_time": text(),
 }
-_SETTINGS: dict[str, Rule] = {
+SETTINGS: dict[str, Rule] = {
     "name": text(),
     "track_settings": many(text(required=True)),
     "stop_lead_settings": text(),
@@ -61,6 +62,15 @@ _SETTINGS: dict[str, Rule] = {
     "ai_categorisation_options": many(number(required=True)),
 }
 _STATES = {"START": "ACTIVE", "PAUSED": "PAUSED", "STOPPED": "STOPPED"}
+CREATE: dict[str, Rule] = {"name": text(), "client_id": number()}
+STATUS: dict[str, Rule] = {"status": text(required=True, options=tuple(_STATES))}
+MAILBOXES: dict[str, Rule] = {"email_account_ids": many(number(required=True), required=True)}
+TEST: dict[str, Rule] = {
+    "leadId": number(),
+    "sequenceNumber": number(required=True, low=1),
+    "selectedEmailAccountId": number(),
+    "customEmailAddress": text(),
+}
 _READ_SETTINGS = {
     "track_settings": [],
     "stop_lead_settings": "REPLY_TO_AN_EMAIL",
@@ -125,7 +135,7 @@ def shown(campaign: Campaign) -> dict[str, Any]:
 
 def create(ask: Ask) -> dict[str, Any]:
     """A draft."""
-    given = ask.body({"name": text(), "client_id": number()})
+    given = ask.body(CREATE)
     if given.get("client_id") is not None and given["client_id"] not in ask.vendor.clients:
         raise failed(f"Client id - {given['client_id']} not found.")
     campaign = _new(ask, given.get("name") or "Untitled Campaign", given.get("client_id"))
@@ -146,6 +156,7 @@ def delete(ask: Ask) -> dict[str, Any]:
     for lead_map in campaign.maps.values():
         lead_map.lead.maps.pop(campaign.id, None)
         lead_map.version += 1
+        remove(ask.vendor, lead_map.lead)
     del ask.vendor.campaigns[campaign.id]
     return {"ok": True}
 
@@ -165,7 +176,7 @@ def duplicate(ask: Ask) -> dict[str, Any]:
 
 def status(ask: Ask) -> dict[str, Any]:
     """START, PAUSED or STOPPED; a stopped campaign never starts again."""
-    campaign, given = ask.campaign, ask.body({"status": text(required=True, options=tuple(_STATES))})
+    campaign, given = ask.campaign, ask.body(STATUS)
     wanted = _STATES[given["status"]]
     if wanted == "ACTIVE":
         _check_start(campaign)
@@ -190,7 +201,7 @@ def _check_start(campaign: Campaign) -> None:
 
 def schedule(ask: Ask) -> dict[str, Any]:
     """The flat form in; `scheduler_cron_value` comes out."""
-    campaign, given = ask.campaign, ask.body(_SCHEDULE)
+    campaign, given = ask.campaign, ask.body(SCHEDULE)
     try:
         ZoneInfo(given["timezone"])
     except (ValueError, KeyError, OSError):
@@ -225,7 +236,7 @@ def _start_time(given: str | None) -> str | None:
 
 def settings(ask: Ask) -> dict[str, Any]:
     """Any part of the settings; the rest stays."""
-    campaign, given = ask.campaign, ask.body(_SETTINGS)
+    campaign, given = ask.campaign, ask.body(SETTINGS)
     for value in given.get("track_settings", ()):
         if value not in _TRACK:
             raise failed(f"Invalid track_settings value - {value}")
@@ -260,7 +271,7 @@ def _changed(ask: Ask, campaign: Campaign) -> None:
 
 
 def _boxes(ask: Ask) -> list[Mailbox]:
-    given = ask.body({"email_account_ids": many(number(required=True), required=True)})
+    given = ask.body(MAILBOXES)
     found: list[Mailbox] = []
     for identity in given["email_account_ids"]:
         if identity not in ask.vendor.mailboxes:
@@ -299,14 +310,7 @@ def remove_mailboxes(ask: Ask) -> dict[str, Any]:
 def send_test(ask: Ask) -> dict[str, Any]:
     """One mail of the sequence to an address of one's own."""
     campaign = ask.campaign
-    given = ask.body(
-        {
-            "leadId": number(),
-            "sequenceNumber": number(required=True, low=1),
-            "selectedEmailAccountId": number(),
-            "customEmailAddress": text(),
-        }
-    )
+    given = ask.body(TEST)
     step = campaign.step(given["sequenceNumber"])
     box = campaign.mailboxes.get(given.get("selectedEmailAccountId") or 0) or next(
         iter(campaign.mailboxes.values()), None

@@ -13,7 +13,19 @@ from mailfleet.sandbox.smartlead.state import rest_time, stats_uuid
 from mailfleet.sandbox.world import World
 
 _PERMISSIONS = ("full_access", "reply_master_inbox")
-_MAPPING: dict[str, Rule] = {
+CLIENT: dict[str, Rule] = {
+    "name": text(required=True),
+    "email": text(required=True),
+    "password": text(required=True),
+    "permission": many(text(required=True, options=_PERMISSIONS), required=True),
+    "logo": text(),
+    "logo_url": text(),
+}
+KEY: dict[str, Rule] = {"clientId": number(required=True), "keyName": text(required=True)}
+TAG: dict[str, Rule] = {"name": text(required=True), "color": text(required=True)}
+TAG_CHANGE: dict[str, Rule] = {"id": number(required=True), **TAG}
+TAG_LIST: dict[str, Rule] = {"email_ids": many(text(required=True), required=True)}
+MAPPING: dict[str, Rule] = {
     "email_account_ids": many(number(required=True), required=True, most=25),
     "tag_ids": many(number(required=True), required=True),
 }
@@ -39,16 +51,7 @@ def routes(world: World, limit: Limit) -> list[BaseRoute]:
 
 def save(ask: Ask) -> dict[str, Any]:
     """Makes a client."""
-    given = ask.body(
-        {
-            "name": text(required=True),
-            "email": text(required=True),
-            "password": text(required=True),
-            "permission": many(text(required=True, options=_PERMISSIONS), required=True),
-            "logo": text(),
-            "logo_url": text(),
-        }
-    )
+    given = ask.body(CLIENT)
     identity = ask.vendor.new_id("client")
     ask.vendor.clients[identity] = {
         "id": identity,
@@ -68,7 +71,7 @@ def save(ask: Ask) -> dict[str, Any]:
 
 def new_key(ask: Ask) -> dict[str, Any]:
     """A key for a client."""
-    given = ask.body({"clientId": number(required=True), "keyName": text(required=True)})
+    given = ask.body(KEY)
     if given["clientId"] not in ask.vendor.clients:
         raise failed(f"Client id - {given['clientId']} not found.")
     identity = ask.vendor.new_id("key")
@@ -109,7 +112,7 @@ def reset_key(ask: Ask) -> dict[str, Any]:
 
 def new_tag(ask: Ask) -> dict[str, Any]:
     """Makes a tag."""
-    given = ask.body({"name": text(required=True), "color": text(required=True)})
+    given = ask.body(TAG)
     identity = ask.vendor.new_id("tag")
     ask.vendor.tags[identity] = {"id": identity, "name": given["name"], "color": given["color"]}
     return {"ok": True, "id": identity}
@@ -117,7 +120,7 @@ def new_tag(ask: Ask) -> dict[str, Any]:
 
 def change_tag(ask: Ask) -> dict[str, Any]:
     """Changes a tag."""
-    given = ask.body({"id": number(required=True), "name": text(required=True), "color": text(required=True)})
+    given = ask.body(TAG_CHANGE)
     if given["id"] not in ask.vendor.tags:
         raise failed(f"Tag id - {given['id']} not found.", 404)
     ask.vendor.tags[given["id"]] = {**given}
@@ -126,7 +129,7 @@ def change_tag(ask: Ask) -> dict[str, Any]:
 
 def map_tags(ask: Ask, *, on: bool) -> dict[str, Any]:
     """Puts tags on mailboxes, or takes them off."""
-    given = ask.body(_MAPPING)
+    given = ask.body(MAPPING)
     for identity in given["email_account_ids"]:
         if identity not in ask.vendor.mailboxes:
             raise failed(f"Email account id - {identity} not allowed. Permission Error.")
@@ -142,7 +145,7 @@ def map_tags(ask: Ask, *, on: bool) -> dict[str, Any]:
 
 def tag_list(ask: Ask) -> dict[str, Any]:
     """Tags of mailboxes by address."""
-    given = ask.body({"email_ids": many(text(required=True), required=True)})
+    given = ask.body(TAG_LIST)
     wanted = {address.lower() for address in given["email_ids"]}
     data = [
         {"email_id": box.address, "email_account_id": box.id, "tags": [ask.vendor.tags[tag] for tag in box.tag_ids]}

@@ -4,12 +4,43 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from mailfleet.sandbox.smartlead import accounts, campaigns, clients, inbox, leads, placement, stats, webhooks
+from mailfleet.sandbox.smartlead import (
+    account,
+    accounts,
+    analytics,
+    campaigns,
+    clients,
+    crm,
+    inbox,
+    leads,
+    lists,
+    placement,
+    stats,
+    views,
+    warmups,
+    webhooks,
+)
 from mailfleet.sandbox.smartlead.http import Limit
 from mailfleet.sandbox.world import World
 
 # Clients stand before accounts: /email-accounts/tag-list must not be taken for an account's id.
-_FACES = (clients, accounts, webhooks, inbox, stats, leads, campaigns, placement)
+# Lists stand before leads: /leads/push-to-list must not be taken for a lead's id.
+_FACES = (
+    clients,
+    accounts,
+    warmups,
+    webhooks,
+    inbox,
+    views,
+    crm,
+    lists,
+    account,
+    stats,
+    analytics,
+    leads,
+    campaigns,
+    placement,
+)
 
 
 def routes(world: World, per_minute: int = 60) -> list[BaseRoute]:

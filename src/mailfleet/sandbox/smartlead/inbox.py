@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,11 @@ from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.smartlead.check import Rule, failed, flag, many, number, said, text
 from mailfleet.sandbox.smartlead.http import Ask, Limit, route
 from mailfleet.sandbox.smartlead.leads import moment_in
-from mailfleet.sandbox.smartlead.state import Message, Sent, plain, rest_time
+from mailfleet.sandbox.smartlead.state import LeadMap, Message, Sent, plain, rest_time
 from mailfleet.sandbox.world import World
 
 _QUEUED = "Email added to the queue, will be sent out soon!"
-_REPLY: dict[str, Rule] = {
+REPLY: dict[str, Rule] = {
     "email_stats_id": text(required=True),
     "email_body": text(required=True),
     **{
@@ -41,6 +41,19 @@ _REPLY: dict[str, Rule] = {
     "attachments": many(Rule(kind="object")),
 }
 _SOURCES = ("manual", "bounce", "complaint", "invalid")
+FORWARD: dict[str, Rule] = {
+    "message_id": text(required=True),
+    "stats_id": text(required=True),
+    "to_emails": Rule(required=True, nullable=False),
+}
+BLOCK: dict[str, Rule] = {
+    "domain_block_list": many(text(required=True), required=True),
+    "client_id": number(),
+}
+INBOX_BLOCK: dict[str, Rule] = {
+    "domains": many(text(required=True), required=True),
+    "source": text(options=_SOURCES),
+}
 
 
 def routes(world: World, limit: Limit) -> list[BaseRoute]:
@@ -62,15 +75,23 @@ def history(ask: Ask) -> dict[str, Any]:
     """What was said between a lead and us, oldest first."""
     lead_map = ask.lead_map
     ask.known("event_time_gt", "show_plain_text_response")
-    as_text = ask.query.get("show_plain_text_response") == "true"
-    entries = [(sent.at, _sent(sent, as_text=as_text)) for sent in lead_map.sent]
-    entries += [(entry.at, _message(entry, as_text=as_text)) for entry in lead_map.messages]
+    entries = _entries(lead_map, as_text=ask.query.get("show_plain_text_response") == "true")
     if "event_time_gt" in ask.query:
         bound = moment_in(ask.query["event_time_gt"], "event_time_gt")
         entries = [entry for entry in entries if entry[0] > bound]
-    entries.sort(key=lambda entry: entry[0])
     box = lead_map.mailbox.address if lead_map.mailbox else None
     return {"history": [shown for _, shown in entries], "from": box, "to": lead_map.lead.email}
+
+
+def _entries(lead_map: LeadMap, *, as_text: bool = False) -> list[tuple[datetime, dict[str, Any]]]:
+    entries = [(sent.at, _sent(sent, as_text=as_text)) for sent in lead_map.sent]
+    entries += [(entry.at, _message(entry, as_text=as_text)) for entry in lead_map.messages]
+    return sorted(entries, key=lambda entry: entry[0])
+
+
+def said_so_far(lead_map: LeadMap) -> list[dict[str, Any]]:
+    """What was said between a lead and us, oldest first."""
+    return [shown for _, shown in _entries(lead_map)]
 
 
 def _sent(sent: Sent, *, as_text: bool) -> dict[str, Any]:
@@ -111,7 +132,7 @@ def _message(entry: Message, *, as_text: bool) -> dict[str, Any]:
 
 def reply(ask: Ask) -> Response:
     """Queues an answer; a sentence in text/html comes back, and no id."""
-    campaign, given = ask.campaign, ask.body(_REPLY)
+    campaign, given = ask.campaign, ask.body(REPLY)
     sent = ask.vendor.by_stats_id.get(given["email_stats_id"])
     if sent is None or sent.lead_map.campaign is not campaign:
         raise failed("Email stats not found - Invalid email_stats_id.")
@@ -132,9 +153,7 @@ def _send(world: World, sent: Sent, identity: str, body: str) -> None:
 
 def forward(ask: Ask) -> dict[str, Any]:
     """Sends a message of the conversation on to somebody else."""
-    given = ask.body(
-        {"message_id": text(required=True), "stats_id": text(required=True), "to_emails": Rule(required=True)}
-    )
+    given = ask.body(FORWARD)
     sent = ask.vendor.by_stats_id.get(given["stats_id"])
     if sent is None or sent.lead_map.campaign is not ask.campaign:
         raise failed("Email stats not found - Invalid stats_id.")
@@ -143,15 +162,17 @@ def forward(ask: Ask) -> dict[str, Any]:
 
 def block(ask: Ask) -> dict[str, Any]:
     """Puts domains and addresses on the one list there is."""
-    given = ask.body({"domain_block_list": many(text(required=True), required=True), "client_id": number()})
+    given = ask.body(BLOCK)
     listed = given["domain_block_list"]
+    if ask.world.state.get("partial_batch"):
+        listed = listed[: len(listed) // 2]
     added = sum(ask.vendor.block(entry, ask.world.now, "manual", given.get("client_id")) for entry in listed)
     return {"uploadCount": len(listed), "totalDomainAdded": added}
 
 
 def block_from_inbox(ask: Ask) -> dict[str, Any]:
     """The same from the inbox, with a reason."""
-    given = ask.body({"domains": many(text(required=True), required=True), "source": text(options=_SOURCES)})
+    given = ask.body(INBOX_BLOCK)
     for entry in given["domains"]:
         ask.vendor.block(entry, ask.world.now, given.get("source") or "manual")
     return {"success": True, "message": "Domains blocked successfully"}

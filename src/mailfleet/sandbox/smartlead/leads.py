@@ -17,7 +17,7 @@ from mailfleet.sandbox.engine.send import enqueue
 from mailfleet.sandbox.smartlead.add import FIELDS, add
 from mailfleet.sandbox.smartlead.check import Refusal, Rule, failed, flag, number, said, text
 from mailfleet.sandbox.smartlead.http import Ask, Limit, route
-from mailfleet.sandbox.smartlead.state import CATEGORIES, Lead, LeadMap, categories, category, rest_time
+from mailfleet.sandbox.smartlead.state import CATEGORIES, Lead, LeadMap, Smartlead, categories, category, rest_time
 from mailfleet.sandbox.world import World
 
 _STATES = ("STARTED", "INPROGRESS", "COMPLETED", "PAUSED", "STOPPED", "BLOCKED")
@@ -44,6 +44,7 @@ def routes(world: World, limit: Limit) -> list[BaseRoute]:
     """Leads in campaigns, and leads over all of them."""
     at, one = "/campaigns/{campaign_id}/leads", "/campaigns/{campaign_id}/leads/{lead_id}"
     table = (
+        ("GET", "/campaigns/all-leads-activities", activities),
         ("GET", at, listed),
         ("POST", at, add),
         ("GET", "/campaigns/{campaign_id}/leads-export", export),
@@ -57,6 +58,7 @@ def routes(world: World, limit: Limit) -> list[BaseRoute]:
         ("GET", "/leads", by_email),
         ("GET", "/leads/fetch-categories", fetch_categories),
         ("GET", "/leads/global-leads", everyone),
+        ("GET", "/leads/all", everyone_as_said_elsewhere),
         ("GET", "/leads/{lead_id}", by_id),
         ("GET", "/leads/{lead_id}/campaigns", campaigns_of),
         ("POST", "/leads/{lead_id}/unsubscribe", unsubscribe_everywhere),
@@ -136,10 +138,7 @@ def _last_sent(item: LeadMap) -> datetime | None:
 
 
 def _last_event(item: LeadMap) -> datetime | None:
-    moments = [entry.at for entry in item.messages]
-    for sent in item.sent:
-        moments += [at for at in (sent.at, sent.opened_at, sent.clicked_at, sent.replied_at) if at]
-    return max(moments, default=item.created_at)
+    return max((at for at, _ in happened(item)), default=item.created_at)
 
 
 def moment_in(given: str, name: str) -> datetime:
@@ -151,16 +150,20 @@ def moment_in(given: str, name: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-_CHANGES: dict[str, Rule] = {
+CHANGES: dict[str, Rule] = {
     "email": text(required=True),
     **{name: Rule() if name == "phone_number" else text() for name in FIELDS},
     "custom_fields": Rule(kind="object"),
 }
 
 
+RESUME: dict[str, Rule] = {"resume_lead_with_delay_days": number(low=0, high=3650)}
+CATEGORY: dict[str, Rule] = {"category_id": Rule(kind="integer", required=True), "pause_lead": flag()}
+
+
 def update(ask: Ask) -> dict[str, Any]:
     """Changes a lead's global fields; custom fields are merged."""
-    lead, given = ask.lead_map.lead, ask.body(_CHANGES)
+    lead, given = ask.lead_map.lead, ask.body(CHANGES)
     if given["email"].strip().lower() != lead.email:
         raise failed("Email cannot be changed.")
     lead.fields |= {name: given[name] for name in FIELDS if name in given}
@@ -178,12 +181,17 @@ def pause(ask: Ask) -> dict[str, Any]:
 
 def resume(ask: Ask) -> dict[str, Any]:
     """Goes on with a lead that was paused or that a reply stopped, at once or after some days."""
-    lead_map, given = ask.lead_map, ask.body({"resume_lead_with_delay_days": number(low=0)})
+    lead_map, given = ask.lead_map, ask.body(RESUME)
+    resume_lead(ask.world, lead_map, int(given.get("resume_lead_with_delay_days") or 0))
+    return {"ok": True, "data": "success"}
+
+
+def resume_lead(world: World, lead_map: LeadMap, days: int) -> None:
+    """Goes on with a lead. Raises Refusal after the last step."""
     if lead_map.campaign.step(lead_map.next_step) is None:
         raise Refusal(500, {"message": "This is the last sequence. You cannot resume this lead."})
     if lead_map.status in ("PAUSED", "STOPPED"):
-        _resume(ask.world, lead_map, int(given.get("resume_lead_with_delay_days") or 0))
-    return {"ok": True, "data": "success"}
+        _resume(world, lead_map, days)
 
 
 def _resume(world: World, lead_map: LeadMap, days: int) -> None:
@@ -205,9 +213,14 @@ def delete(ask: Ask) -> dict[str, Any]:
     lead, campaign = lead_map.lead, lead_map.campaign
     lead_map.version += 1
     del campaign.maps[lead_map.id], lead.maps[campaign.id]
-    if not lead.maps:
-        del ask.vendor.leads[lead.id], ask.vendor.by_email[lead.email]
+    remove(ask.vendor, lead)
     return {"ok": True, "message": "success"}
+
+
+def remove(vendor: Smartlead, lead: Lead) -> None:
+    """Forgets a lead that is in no campaign and on no list any more."""
+    if not lead.maps and not lead.lists:
+        del vendor.leads[lead.id], vendor.by_email[lead.email]
 
 
 def unsubscribe(ask: Ask) -> dict[str, Any]:
@@ -232,7 +245,7 @@ def unsubscribe_everywhere(ask: Ask) -> dict[str, Any]:
 def set_lead_category(ask: Ask) -> dict[str, Any]:
     """Sets or clears the category, and pauses the lead if asked."""
     lead_map = ask.lead_map
-    given = ask.body({"category_id": Rule(kind="integer", required=True), "pause_lead": flag()})
+    given = ask.body(CATEGORY)
     if given["category_id"] is not None and given["category_id"] not in categories(ask.world).values():
         raise failed(f"Invalid category - {given['category_id']}")
     if given.get("pause_lead"):
@@ -298,6 +311,47 @@ def everyone(ask: Ask) -> dict[str, Any]:
     found = list(ask.vendor.leads.values())
     page = [_whole(lead) for lead in found[offset : offset + most]]
     return {"data": page, "skip": offset, "limit": most, "hasMore": offset + most < len(found)}
+
+
+def everyone_as_said_elsewhere(ask: Ask) -> dict[str, Any]:
+    """The same under the path and in the shape of the vendor's command line; which of the two is real is not known."""
+    return {"ok": True, "data": {"leads": everyone(ask)["data"]}}
+
+
+def activities(ask: Ask) -> dict[str, Any]:
+    """What happened to the leads of all campaigns, newest first."""
+    ask.known("offset", "limit", "event_time_gt")
+    offset, most = ask.number("offset", 0, 10**9, 0), ask.number("limit", 1, 1000, 100)
+    bound = moment_in(ask.query["event_time_gt"], "event_time_gt") if "event_time_gt" in ask.query else None
+    found = [
+        (moment, kind, item)
+        for campaign in ask.vendor.campaigns.values()
+        for item in campaign.maps.values()
+        for moment, kind in happened(item)
+        if bound is None or moment > bound
+    ]
+    found.sort(key=lambda entry: entry[0], reverse=True)
+    data = [
+        {
+            "campaign_id": item.campaign.id,
+            "lead_id": item.lead.id,
+            "email": item.lead.email,
+            "campaign_lead_map_id": item.id,
+            "activity_type": kind,
+            "event_time": rest_time(moment),
+        }
+        for moment, kind, item in found[offset : offset + most]
+    ]
+    return {"ok": True, "data": data, "hasMore": offset + most < len(found), "skip": offset, "limit": most}
+
+
+def happened(item: LeadMap) -> list[tuple[datetime, str]]:
+    """Each thing that happened to a lead in a campaign, and when."""
+    moments = [(entry.at, entry.type) for entry in item.messages]
+    for sent in item.sent:
+        told = ((sent.at, "SENT"), (sent.opened_at, "OPENED"), (sent.clicked_at, "CLICKED"))
+        moments += [(at, kind) for at, kind in told if at is not None]
+    return moments
 
 
 def fetch_categories(ask: Ask) -> list[dict[str, Any]]:

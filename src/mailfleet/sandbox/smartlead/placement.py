@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from mailfleet.sandbox.dns.fixed import MAIL_ADDRESS
 from mailfleet.sandbox.reputation import authentication, placement
 from mailfleet.sandbox.seeds import fraction, hexes
 from mailfleet.sandbox.smartlead.check import Rule, failed, flag, many, number, said, text
@@ -19,7 +20,7 @@ _TAKES = timedelta(minutes=70)
 _PROVIDERS = {20: "Gmail", 21: "Outlook", 22: "Yahoo"}
 _HOSTS = {20: "google", 21: "microsoft", 22: "yahoo"}
 _SEEDS_EACH = 8
-_TEST: dict[str, Rule] = {
+TEST: dict[str, Rule] = {
     "test_name": text(required=True),
     "description": text(),
     "spam_filters": many(text(required=True), required=True),
@@ -33,8 +34,8 @@ _TEST: dict[str, Rule] = {
     "min_time_unit": text(),
     "is_warmup": flag(),
 }
-_PLAN: dict[str, Rule] = {
-    **_TEST,
+PLAN: dict[str, Rule] = {
+    **TEST,
     "schedule_start_time": text(),
     "test_end_date": text(),
     "every_days": number(low=1),
@@ -43,15 +44,21 @@ _PLAN: dict[str, Rule] = {
     "start_hour": text(),
     "folder_id": number(),
 }
+DELETE: dict[str, Rule] = {"spamTestIds": many(number(required=True), required=True)}
+FOLDER: dict[str, Rule] = {"name": text(required=True)}
+LIST: dict[str, Rule] = {"offset": number(low=0), "limit": number(low=1, high=100), "testType": text()}
 
 
 def routes(world: World, limit: Limit) -> list[BaseRoute]:
     """The paths of the delivery host."""
     report = "/report/{test_id}"
     table = (
-        ("POST", "/manual", lambda ask: start(ask, "manual", _TEST)),
-        ("POST", "/schedule", lambda ask: start(ask, "schedule", _PLAN)),
-        ("POST", "/report", lambda ask: [_head(ask, test) for test in reversed(ask.vendor.tests.values())]),
+        ("POST", "/manual", lambda ask: start(ask, "manual", TEST)),
+        ("POST", "/schedule", lambda ask: start(ask, "schedule", PLAN)),
+        ("POST", "/report", listed),
+        ("GET", "/folder", lambda ask: list(ask.vendor.folders.values())),
+        ("POST", "/folder", new_folder),
+        ("DELETE", "/folder/{folder_id}", drop_folder),
         ("POST", "/delete", delete),
         ("GET", "/seed/providers", lambda ask: [{"id": number_, "name": name} for number_, name in _PROVIDERS.items()]),
         ("GET", "/report/mailboxes-summary", mailbox_summary),
@@ -64,8 +71,12 @@ def routes(world: World, limit: Limit) -> list[BaseRoute]:
         ("GET", report + "/spf-details", lambda ask: verified(ask, "spf")),
         ("GET", report + "/rdns-details", lambda ask: verified(ask, "rdns")),
         ("GET", report + "/sender-account-wise/{reply_id}/email-headers", headers),
-        ("GET", report + "/domain-blacklist", lambda ask: []),
-        ("GET", report + "/blacklist", lambda ask: []),
+        ("GET", report + "/domain-blacklist", lambda ask: _nothing(ask)),
+        ("GET", report + "/blacklist", lambda ask: _nothing(ask)),
+        ("GET", report + "/spam-filter-details", spam_filters),
+        ("GET", report + "/ip-analytics", ips),
+        ("GET", report + "/email-content", content),
+        ("GET", report + "/schedule-history", schedule_history),
         ("PUT", "/{test_id}/stop", stop),
         ("GET", "/{test_id}", lambda ask: _head(ask, _test(ask))),
     )
@@ -161,6 +172,60 @@ def grouped(ask: Ask, by: str) -> dict[str, Any]:
     return {"overallTotalCount": len(rows), "status": _head(ask, test)["status"], "result": result}
 
 
+def listed(ask: Ask) -> list[dict[str, Any]]:
+    """All tests, newest first."""
+    given = ask.body(LIST)
+    kind, offset = given.get("testType"), int(given.get("offset") or 0)
+    found = [test for test in reversed(ask.vendor.tests.values()) if kind in (None, "", test["test_type"])]
+    return [_head(ask, test) for test in found[offset : offset + int(given.get("limit") or 100)]]
+
+
+def new_folder(ask: Ask) -> dict[str, Any]:
+    """Makes a folder for tests."""
+    identity = ask.vendor.new_id("folder")
+    made = ask.vendor.folders[identity] = {"id": identity, "name": ask.body(FOLDER)["name"]}
+    return made
+
+
+def drop_folder(ask: Ask) -> dict[str, Any]:
+    """Removes a folder."""
+    if ask.vendor.folders.pop(whole(ask.path["folder_id"]), None) is None:
+        raise failed("Folder not found.", 404)
+    return {"ok": True}
+
+
+def _nothing(ask: Ask) -> list[dict[str, Any]]:
+    _test(ask)
+    return []
+
+
+def spam_filters(ask: Ask) -> list[dict[str, Any]]:
+    """What content filters said of each sender's mail: they look at words, not at standing."""
+    named: list[str] = _test(ask)["spam_filters"]
+    scores = [{"name": name, "score": 0.5, "is_spam": False} for name in named]
+    return [{"from_email": sender, "spam_filters": scores} for sender in _test(ask)["sender_accounts"]]
+
+
+def ips(ask: Ask) -> list[dict[str, Any]]:
+    """The address each sender's mail left from."""
+    return [{"from_email": item, "ip": MAIL_ADDRESS, "blacklists": 0} for item in _test(ask)["sender_accounts"]]
+
+
+def content(ask: Ask) -> dict[str, Any]:
+    """The mail that was sent: the campaign's step."""
+    test = _test(ask)
+    campaign = ask.vendor.campaigns.get(test["campaign_id"])
+    steps = campaign.steps if campaign else []
+    step = next((item for item in steps if item.id == test["sequence_mapping_id"]), steps[0] if steps else None)
+    return {"subject": step.subject if step else None, "body": step.body if step else None}
+
+
+def schedule_history(ask: Ask) -> list[dict[str, Any]]:
+    """The runs of a test; one that is made by hand has one."""
+    test = _test(ask)
+    return [{"id": test["id"], "run_at": rest_time(test["at"]), "status": _head(ask, test)["status"]}]
+
+
 def _placed(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     inbox = sum(row["placed"] == "inbox" for row in rows)
     return {"name": name, "total": len(rows), "inbox": inbox, "tab": 0, "spam": len(rows) - inbox}
@@ -236,6 +301,6 @@ def stop(ask: Ask) -> dict[str, Any]:
 
 def delete(ask: Ask) -> dict[str, Any]:
     """Removes tests."""
-    for identity in ask.body({"spamTestIds": many(number(required=True), required=True)})["spamTestIds"]:
+    for identity in ask.body(DELETE)["spamTestIds"]:
         ask.vendor.tests.pop(identity, None)
     return {"ok": True}

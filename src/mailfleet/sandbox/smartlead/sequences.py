@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mailfleet.sandbox.smartlead.check import failed, group, many, number, text
+from mailfleet.sandbox.smartlead.check import Rule, failed, group, many, number, text
 from mailfleet.sandbox.smartlead.http import Ask
 from mailfleet.sandbox.smartlead.state import Campaign, Step, Variant, rest_time
 
@@ -32,11 +32,12 @@ _STEP = group(
         "seq_type": text(),
     }
 )
+SEQUENCES: dict[str, Rule] = {"sequences": many(_STEP, required=True)}
 
 
 def sequences(ask: Ask) -> dict[str, Any]:
     """Replaces the whole sequence; refused while the campaign runs."""
-    campaign, given = ask.campaign, ask.body({"sequences": many(_STEP, required=True)})
+    campaign, given = ask.campaign, ask.body(SEQUENCES)
     if campaign.status == "ACTIVE":
         raise failed("Sequences cannot be edited while the campaign is active. Pause the campaign first.")
     ordered = sorted(given["sequences"], key=lambda entry: entry["seq_number"])

@@ -26,6 +26,7 @@ STATS_DAYS = 7
 _FIRST = {
     "account": 310044, "campaign": 771200, "sequence": 55210, "variant": 88120, "lead": 4155000001, "map": 2890001,
     "webhook": 100, "block": 61001, "client": 3301, "tag": 501, "test": 9001, "warmup": 40001, "list": 701, "key": 11,
+    "note": 21001, "task": 31001, "mapping": 51001, "mail": 81001, "folder": 601,
 }  # fmt: skip
 
 
@@ -119,6 +120,12 @@ class Lead:
     unsubscribed: bool = False
     spam: bool = False
     maps: dict[int, LeadMap] = field(default_factory=dict[int, "LeadMap"])
+    # The lead lists it is in.
+    lists: set[int] = field(default_factory=set[int])
+    # Mapping number to tag number.
+    tags: dict[int, int] = field(default_factory=dict[int, int])
+    notes: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    tasks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 @dataclass
@@ -177,6 +184,10 @@ class LeadMap:
     messages: list[Message] = field(default_factory=list[Message])
     resting_until: datetime | None = None
     unsubscribed: bool = False
+    # What people marked in the inbox.
+    read: bool = False
+    revenue: float = 0.0
+    reminder: datetime | None = None
     # Raised whenever a pause, resume or stop makes queued work out of date.
     version: int = 0
 
@@ -219,6 +230,16 @@ class Campaign:
     def tracks(self, what: str) -> bool:
         """Whether OPEN, LINK_CLICK or REPLY_TO_AN_EMAIL is tracked."""
         return all(not setting.endswith(what) for setting in self.settings.get("track_settings", []))
+
+
+@dataclass
+class LeadList:
+    """A list of leads that belongs to no campaign."""
+
+    id: int
+    name: str
+    created_at: datetime
+    tag_ids: list[int] = field(default_factory=list[int])
 
 
 @dataclass
@@ -273,6 +294,9 @@ class Smartlead:
     client_keys: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     tags: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     tests: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    lists: dict[int, LeadList] = field(default_factory=dict[int, "LeadList"])
+    mails: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    folders: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     reconnects: deque[datetime] = field(default_factory=deque[datetime])
     lead_credits: int | None = None
     sign_webhooks: bool = False

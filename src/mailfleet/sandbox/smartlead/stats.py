@@ -27,7 +27,7 @@ _OUT_OF_OFFICE = "Out Of Office"
 
 
 def routes(world: World, limit: Limit) -> list[BaseRoute]:
-    """Statistics and analytics of a campaign, and of the account."""
+    """Statistics and analytics of a campaign."""
     at = "/campaigns/{campaign_id}"
     table = (
         ("GET", at + "/statistics", statistics),
@@ -38,12 +38,6 @@ def routes(world: World, limit: Limit) -> list[BaseRoute]:
         ("GET", at + "/leads-statistics", by_lead),
         ("GET", at + "/sequence-analytics", by_step),
         ("GET", at + "/variant-statistics", by_variant),
-        ("GET", "/analytics/overall-stats-v2", overall),
-        ("GET", "/analytics/day-wise-overall-stats", day_wise),
-        ("GET", "/analytics/mailbox/domain-wise-health-metrics", lambda ask: health(ask, "domain")),
-        ("GET", "/analytics/mailbox/name-wise-health-metrics", lambda ask: health(ask, "email")),
-        ("GET", "/analytics/mailbox/overall-stats", mailboxes),
-        ("GET", "/analytics/campaign/list", campaign_list),
     )
     return [entry for method, path, answer in table for entry in route(world, limit, method, path, answer)]
 
@@ -166,7 +160,7 @@ def by_date(ask: Ask) -> dict[str, Any]:
     """Totals of the messages sent from one day to another, both included."""
     campaign = ask.campaign
     ask.known("start_date", "end_date", "time_zone")
-    rows = _between(ask, campaign.sent, "start_date", "end_date", zone=ask.query.get("time_zone", "UTC"))
+    rows = between(ask, campaign.sent, "start_date", "end_date", zone=ask.query.get("time_zone", "UTC"))
     replied = {sent.lead_map.id: sent.lead_map for sent in rows if sent.replied_at}
     human = sum(not _is_away(ask, item) for item in replied.values())
     return _totals(campaign, rows) | {
@@ -181,7 +175,8 @@ def _is_away(ask: Ask, lead_map: LeadMap) -> bool:
     return lead_map.category_id == categories(ask.world)[_OUT_OF_OFFICE]
 
 
-def _between(ask: Ask, rows: Iterable[Sent], first: str, last: str, *, zone: str, needed: bool = True) -> list[Sent]:
+def between(ask: Ask, rows: Iterable[Sent], first: str, last: str, *, zone: str, needed: bool = True) -> list[Sent]:
+    """The messages sent from one day of the query to another, both included. Raises Refusal."""
     for name in (first, last):
         if name not in ask.query:
             if needed:
@@ -206,7 +201,7 @@ def by_mailbox(ask: Ask) -> dict[str, Any]:
     campaign = ask.campaign
     ask.known("offset", "limit", "start_date", "end_date", "timezone", "client_id")
     offset, most = ask.number("offset", 0, 10**9, 0), ask.number("limit", 1, 20, 20)
-    rows = _between(ask, campaign.sent, "start_date", "end_date", zone=ask.query.get("timezone", "UTC"), needed=False)
+    rows = between(ask, campaign.sent, "start_date", "end_date", zone=ask.query.get("timezone", "UTC"), needed=False)
     boxes = {sent.mailbox.id: sent.mailbox for sent in rows} | campaign.mailboxes
     data = [
         {
@@ -245,7 +240,7 @@ def by_step(ask: Ask) -> dict[str, Any]:
     """Counts per step."""
     campaign = ask.campaign
     ask.known("start_date", "end_date", "time_zone")
-    rows = _between(ask, campaign.sent, "start_date", "end_date", zone=ask.query.get("time_zone", "UTC"))
+    rows = between(ask, campaign.sent, "start_date", "end_date", zone=ask.query.get("time_zone", "UTC"))
     zeros = (
         "skipped_count", "failed_count", "stopped_count", "ln_connection_req_pending_count",
         "ln_connection_req_accepted_count", "ln_connection_req_skipped_sent_msg_count", "positive_reply_count",
@@ -268,73 +263,3 @@ def by_variant(ask: Ask) -> dict[str, Any]:
         for variant in step.variants
     ]
     return {"ok": True, "data": data}
-
-
-def _everything(ask: Ask) -> list[Sent]:
-    rows = [sent for campaign in ask.vendor.campaigns.values() for sent in campaign.sent]
-    return _between(ask, rows, "start_date", "end_date", zone=ask.query.get("timezone", "UTC"), needed=False)
-
-
-def _success(data: dict[str, Any]) -> dict[str, Any]:
-    return {"success": True, "message": "Data fetched successfully", "data": data}
-
-
-def _rates(rows: Sequence[Sent]) -> dict[str, Any]:
-    own = counts(rows)
-    whole = max(1, own["sent_count"])
-    return {
-        "sent": own["sent_count"],
-        "opened": own["unique_open_count"],
-        "replied": own["reply_count"],
-        "bounced": own["bounce_count"],
-        "unique_lead_count": own["unique_sent_count"],
-        "unique_open_count": own["unique_open_count"],
-        "open_rate": f"{round(100 * own['unique_open_count'] / whole)}%",
-        "reply_rate": f"{round(100 * own['reply_count'] / whole)}%",
-        "bounce_rate": f"{round(100 * own['bounce_count'] / whole)}%",
-    }
-
-
-def overall(ask: Ask) -> dict[str, Any]:
-    """Totals of the account."""
-    return _success({"overall_stats": _rates(_everything(ask))})
-
-
-def day_wise(ask: Ask) -> dict[str, Any]:
-    """Counts by UTC day."""
-    days: dict[str, list[Sent]] = {}
-    for sent in _everything(ask):
-        days.setdefault(sent.at.date().isoformat(), []).append(sent)
-    names = ("sent", "opened", "replied", "bounced")
-    stats = [{"date": day, **{name: _rates(rows)[name] for name in names}} for day, rows in sorted(days.items())]
-    return _success({"day_wise_stats": stats})
-
-
-def health(ask: Ask, by: str) -> dict[str, Any]:
-    """Engagement by sending domain or by mailbox; it says nothing about DNS."""
-    groups: dict[str, list[Sent]] = {}
-    for sent in _everything(ask):
-        groups.setdefault(sent.mailbox.domain if by == "domain" else sent.mailbox.address, []).append(sent)
-    names = ("sent", "opened", "replied", "bounced", "open_rate", "reply_rate", "bounce_rate")
-    key = "domain" if by == "domain" else "from_email"
-    rows = [{key: what, **{name: _rates(held)[name] for name in names}} for what, held in sorted(groups.items())]
-    return _success({f"{by}_health_metrics": rows})
-
-
-def mailboxes(ask: Ask) -> dict[str, Any]:
-    """How many accounts are connected and used."""
-    boxes = list(ask.vendor.mailboxes.values())
-    used = {number for campaign in ask.vendor.campaigns.values() for number in campaign.mailboxes}
-    stats = {
-        "total_connected": sum(box.smtp_ok and box.imap_ok for box in boxes),
-        "in_use": sum(box.id in used for box in boxes),
-        "disconnected": sum(not (box.smtp_ok and box.imap_ok) for box in boxes),
-        "enabled_without_warmup": sum(box.warmup is None or not box.warmup.enabled for box in boxes),
-    }
-    return _success({"overall_mailbox_stats": stats})
-
-
-def campaign_list(ask: Ask) -> dict[str, Any]:
-    """Names and states of all campaigns."""
-    rows = [{"id": item.id, "name": item.name, "status": item.status} for item in ask.vendor.campaigns.values()]
-    return _success({"campaign_list": rows})

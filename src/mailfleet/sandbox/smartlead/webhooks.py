@@ -22,14 +22,14 @@ EVENTS = (
 )  # fmt: skip
 NOTICES = ("EMAIL_ACCOUNT_DISCONNECTED", "LINKEDIN_DISCONNECTED", "CAMPAIGN_BOUNCE_BREACH")
 _ASSOCIATIONS = {"user": "user", "client": "client", "campaign": "campaign", 1: "user", 2: "client", 3: "campaign"}
-_SAVE: dict[str, Rule] = {
+SAVE: dict[str, Rule] = {
     "id": number(),
     "name": text(required=True),
     "webhook_url": text(required=True),
     "event_types": many(text(required=True), required=True),
     "categories": many(text(required=True), required=True),
 }
-_CREATE: dict[str, Rule] = {
+CREATE: dict[str, Rule] = {
     "webhook_url": text(required=True),
     "association_type": Rule(required=True),
     "email_campaign_id": number(),
@@ -42,6 +42,10 @@ _CREATE: dict[str, Rule] = {
     "webhook_type": Rule(),
     "force_create": Rule(kind="boolean"),
 }
+
+DELETE: dict[str, Rule] = {"id": number(required=True)}
+RETRIGGER: dict[str, Rule] = {"fromTime": text(required=True), "toTime": text(required=True)}
+UPDATE: dict[str, Rule] = {name: Rule(kind=rule.kind, options=rule.options) for name, rule in CREATE.items()}
 
 
 def routes(world: World, limit: Limit) -> list[BaseRoute]:
@@ -90,7 +94,7 @@ def _own(ask: Ask) -> list[Webhook]:
 
 def save(ask: Ask) -> dict[str, Any]:
     """Makes (`id` null) or changes a hook of the campaign. `categories` must hold something (seen live)."""
-    campaign, given = ask.campaign, ask.body(_SAVE)
+    campaign, given = ask.campaign, ask.body(SAVE)
     if not given["categories"]:
         raise said('"categories" does not contain 1 required value(s)')
     if not given["event_types"]:
@@ -127,7 +131,7 @@ def _new(ask: Ask, name: str, url: str, events: list[str]) -> Webhook:
 
 def delete(ask: Ask) -> dict[str, Any]:
     """Removes a hook of the campaign, by the body's id or the path's."""
-    given = ask.path.get("webhook_id") or ask.body({"id": number(required=True)})["id"]
+    given = ask.path.get("webhook_id") or ask.body(DELETE)["id"]
     hook = next((entry for entry in _own(ask) if str(entry.id) == str(given)), None)
     if hook is None:
         raise failed(f"Webhook id - {given} not found.", 404)
@@ -158,7 +162,7 @@ def _period(after: str | None, before: str | None) -> tuple[datetime, datetime]:
 
 def retrigger(ask: Ask) -> dict[str, Any]:
     """Sends failed events of a period again, however old they are."""
-    given = ask.body({"fromTime": text(required=True), "toTime": text(required=True)})
+    given = ask.body(RETRIGGER)
     after, before = _period(given["fromTime"], given["toTime"])
     count = 0
     for hook in _own(ask):
@@ -172,7 +176,7 @@ def retrigger(ask: Ask) -> dict[str, Any]:
 
 def create(ask: Ask) -> dict[str, Any]:
     """A hook of the account, a client or a campaign."""
-    given = ask.body(_CREATE)
+    given = ask.body(CREATE)
     kind = _ASSOCIATIONS.get(given["association_type"])
     if kind is None:
         raise said('"association_type" must be one of [user, client, campaign]')
@@ -208,7 +212,7 @@ def one(ask: Ask) -> dict[str, Any]:
 
 def update(ask: Ask) -> dict[str, Any]:
     """Changes a hook of the account."""
-    hook, given = _any(ask, ask.path["webhook_id"]), ask.body({name: _optional(rule) for name, rule in _CREATE.items()})
+    hook, given = _any(ask, ask.path["webhook_id"]), ask.body(UPDATE)
     if given.get("webhook_url"):
         _check_url(given["webhook_url"])
         hook.url = given["webhook_url"]
@@ -220,12 +224,8 @@ def update(ask: Ask) -> dict[str, Any]:
     return {"ok": True, "id": hook.id, "webhook_url": hook.url}
 
 
-def _optional(rule: Rule) -> Rule:
-    return Rule(kind=rule.kind, options=rule.options)
-
-
 def delete_any(ask: Ask) -> dict[str, Any]:
     """Removes any hook."""
-    given = ask.path.get("webhook_id") or ask.body({"id": number(required=True)})["id"]
+    given = ask.path.get("webhook_id") or ask.body(DELETE)["id"]
     del ask.vendor.webhooks[_any(ask, given).id]
     return {"ok": True}
