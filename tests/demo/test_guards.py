@@ -9,16 +9,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.demo.in_process import verdicts
+from tests.demo.in_process import TINY, verdicts
 
 from mailfleet.platforms.cloudflare_dns import CloudflareDns
 from mailfleet.receiver import app
-from mailfleet.services import budgets, commands
+from mailfleet.services import budgets, commands, dedup
 from mailfleet.store import alerts, events, imports, ownership, suppressions
+from mailfleet.store.database import execute
 
 pytestmark = pytest.mark.anyio
 Off = Callable[[pytest.MonkeyPatch], None]
 # Needs the orchestrator's API: its own test plays the whole demonstration.
+RIVALS = msgspec.structs.replace(TINY, rivals=True)
 ELSEWHERE = "flows_recorded"
 
 
@@ -81,6 +83,26 @@ def identity(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(app, "event_id", another)
 
 
+def claim(patch: pytest.MonkeyPatch) -> None:
+    """Neither the lock on what is ready, nor the check for a recent contact, nor the ledger's condition."""
+
+    async def all_of_them(db: Any, ids: Any) -> list[int]:
+        return list(ids)
+
+    async def unseen(fleet: Any, db: Any, ids: Any, **_: Any) -> list[int]:
+        return list(ids)
+
+    right = ownership.claim
+
+    async def taken_over(db: Any, ids: Any, **how: Any) -> list[int]:
+        await execute(db, "update mailfleet.lead_ownership set state = 'released' where lead_id = any(%s)", [list(ids)])
+        return await right(db, ids, **how)
+
+    patch.setattr(ownership, "lock_ready", all_of_them)
+    patch.setattr(dedup, "separate", unseen)
+    patch.setattr(ownership, "claim", taken_over)
+
+
 def key(patch: pytest.MonkeyPatch) -> None:
     """One byte of the published key is wrong: verification has to notice, so the set-up stays `verifying`."""
     right = CloudflareDns.apply
@@ -98,7 +120,8 @@ def _damaged(record: Any) -> Any:
 
 
 async def test_with_every_guard_on_every_check_holds(tmp_path: Path, dsn: str) -> None:
-    found = await verdicts(tmp_path, dsn)
+    """Also with two campaigns that push the same leads at the same moment."""
+    found = await verdicts(tmp_path, dsn, RIVALS)
     assert {name: detail for name, (ok, detail) in found.items() if not ok and name != ELSEWHERE} == {}
 
 
@@ -113,6 +136,7 @@ async def test_with_every_guard_on_every_check_holds(tmp_path: Path, dsn: str) -
         (told, "alerts_once"),
         (identity, "events_once"),
         (key, "dns_verified"),
+        (claim, "no_step_twice"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
@@ -120,5 +144,5 @@ async def test_without_its_guard_the_check_fails(
     off: Off, check: str, tmp_path: Path, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     off(monkeypatch)
-    found = await verdicts(tmp_path, dsn)
+    found = await verdicts(tmp_path, dsn, RIVALS if off is claim else TINY)
     assert not found[check][0], found[check][1]

@@ -6,7 +6,10 @@ import json
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from tests.faults.conftest import PLANTED, Ended, Run
+
+from mailfleet.store.embedded import LocalPostgres
 
 
 def _found(ended: Ended) -> dict[str, dict[str, Any]]:
@@ -44,3 +47,10 @@ def test_a_check_that_breaks_is_a_finding(run: Run, dsn: str) -> None:
     found = _found(run("doctor", "--json", "--offline", DATABASE_URL=dsn))
     assert found["workers"]["verdict"] == "failed" and "UndefinedColumn" in found["workers"]["found"]
     assert found["clock"]["verdict"] == "ok"
+
+
+def test_what_needs_the_schema_is_said_to_be_left_out(run: Run, postgres: LocalPostgres, dsn: str) -> None:
+    empty = postgres.ensure_database(f"{conninfo_to_dict(dsn)['dbname']}_bare")
+    found = _found(run("doctor", "--json", DATABASE_URL=empty))
+    assert found["database"]["verdict"] == "failed" and "migrate" in found["database"]["fix"]
+    assert found["vendors"]["verdict"] == "attention"

@@ -38,16 +38,16 @@ async def _demo(seed: int, small: bool, keep: bool, as_json: bool) -> int:
     from rich.console import Console
 
     from mailfleet import log
+    from mailfleet.demo import run
     from mailfleet.demo.report import draw
-    from mailfleet.demo.run import SMALL, demonstrate
     from mailfleet.demo.scenario import Plan
     from mailfleet.settings import get_settings
 
     log.setup("error")
     home: Path = get_settings().home / "demo"
-    plan = Plan(seed=seed, **SMALL) if small else Plan(seed=seed)
+    plan = run.small(seed) if small else Plan(seed=seed)
     with _stopped_by_signals(), _progress() as tell:
-        told = await demonstrate(home, plan, tell, keep=(lambda rig: _keep(rig, as_json)) if keep else None)
+        told = await run.demonstrate(home, plan, tell, keep=(lambda rig: _keep(rig, as_json)) if keep else None)
     if as_json:
         emit(told)
     else:

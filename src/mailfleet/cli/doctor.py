@@ -82,6 +82,8 @@ async def _with_database(settings: Settings, offline: bool) -> list[Row]:
             if rows[-1]["verdict"] == "ok":
                 async with open_fleet(settings) as fleet:
                     rows += await _with_fleet(fleet, settings, offline)
+            else:
+                rows.append(_row("vendors", "attention", "not asked: their budget lives in the database", "see above"))
     except Exception as error:
         rows.append(_failed("database" if not rows else "parts", error))
     return rows

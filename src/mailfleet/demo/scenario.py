@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -51,6 +52,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     domains: int = 2
     mailboxes: int = 2
     sending_days: int = SENDING_DAYS
+    rivals: bool = False
+    """Whether a second campaign reaches for the same leads at the same moment."""
 
 
 class Played(msgspec.Struct, kw_only=True):
@@ -75,6 +78,7 @@ class Stage:
     def __init__(self, rig: Rig, plan: Plan, tell: Tell) -> None:
         self.rig, self.plan, self.tell = rig, plan, tell
         self.flows: dict[str, list[dict[str, Any]]] = {}
+        self.rivals: list[str] = []
         self.rng = random.Random(f"demo:{plan.seed}")  # noqa: S311 - names of domains, not secrets
 
     async def run(self, flow: Any, **parameters: Any) -> dict[str, Any]:
@@ -195,10 +199,31 @@ async def _campaign(stage: Stage, examples: Path) -> str:
     config: dict[str, Any] = {"client_id": CLIENT, **tomllib.loads((examples / "campaign.toml").read_text())}
     made = await stage.run(smartlead_campaign_flow, action="create", campaign_config=config)
     campaign_id: str = made["campaign_id"]
+    if stage.plan.rivals:
+        await _both_at_once(stage, campaign_id, {**config, "name": f"{config['name']} (rival)"})
     await stage.run(smartlead_campaign_flow, action="start", campaign_id=campaign_id)
     await stage.run(smartlead_lead_sync_flow, direction="bidirectional", campaign_id=campaign_id)
     await stage.settled()
     return campaign_id
+
+
+async def _both_at_once(stage: Stage, campaign_id: str, config: dict[str, Any]) -> None:
+    """A second campaign, and both push the very same leads side by side: each lead has to go to one of them."""
+    from mailfleet.flows.campaign import smartlead_campaign_flow
+    from mailfleet.services import push
+    from mailfleet.store import campaigns
+
+    rival: str = (await stage.run(smartlead_campaign_flow, action="create", campaign_config=config))["campaign_id"]
+    stage.rivals.append(rival)
+    fleet = stage.rig.fleet
+    async with fleet.db.connection() as db:
+        first = await campaigns.need(db, UUID(campaign_id))
+    wanted = await push.ready(fleet, first)
+    for each, own in ((campaign_id, wanted[:5]), (rival, wanted[-5:])):  # a platform starts no campaign without leads
+        await push.push(fleet, UUID(each), own)
+    for each in (campaign_id, rival):
+        await stage.run(smartlead_campaign_flow, action="start", campaign_id=each)
+    await asyncio.gather(*(push.push(fleet, UUID(each), wanted[5:-5]) for each in (campaign_id, rival)))
 
 
 async def _sending_days(stage: Stage, campaign_id: str) -> None:
@@ -218,11 +243,13 @@ async def _sending_days(stage: Stage, campaign_id: str) -> None:
         stage.tell(f"sending, day {done} of {stage.plan.sending_days}", 0.42 + 0.5 * done / stage.plan.sending_days)
         for hour in LOOKS if working else LOOKS[-1:]:
             await stage.until(_local_hour(day, hour))
-        await stage.run(smartlead_lead_sync_flow, direction="bidirectional", campaign_id=campaign_id)
+        for each in (campaign_id, *stage.rivals):
+            await stage.run(smartlead_lead_sync_flow, direction="bidirectional", campaign_id=each)
         await stage.run(mailfleet_monitor_flow)
         await stage.settled()
     await stage.until(stage.rig.clock.now() + timedelta(hours=5))
-    await stage.run(smartlead_lead_sync_flow, direction="pull", campaign_id=campaign_id)
+    for each in (campaign_id, *stage.rivals):
+        await stage.run(smartlead_lead_sync_flow, direction="pull", campaign_id=each)
     await stage.settled()
     await stage.run(smartlead_campaign_flow, action="stats", campaign_id=campaign_id)
 
