@@ -12,6 +12,7 @@ from mailfleet.policy.model import default_policy
 from mailfleet.rules import limits, warmup
 from mailfleet.rules.graduation import History, checklist
 from mailfleet.rules.heat import Heat
+from mailfleet.rules.schedule import Window
 
 POLICY = default_policy()
 LIMITS = POLICY.send_limits
@@ -122,3 +123,83 @@ def test_the_checklist_shows_all_criteria_with_what_is_needed() -> None:
 def test_the_small_sample_rules(history: dict[str, int], ok: bool) -> None:
     base: dict[str, object] = {"warmup_days": 14, "heat": Heat(value=85, state="OK"), "sent": 200}
     assert checklist(POLICY.graduation, History(**{**base, **history})).ok is ok  # type: ignore[arg-type]  # names vary by case
+
+
+SYDNEY = "Australia/Sydney"
+DAY = date(2026, 3, 10)
+
+
+def window(timezone: str, start: int = 9, end: int = 17) -> Window:
+    return Window(timezone=timezone, days=(1, 2, 3, 4, 5), start_hour=start, end_hour=end)
+
+
+def asks(**wanted: int) -> list[limits.Ask]:
+    return [limits.Ask(campaign=name, wanted=count, platform=name[0]) for name, count in wanted.items()]
+
+
+def test_campaigns_on_one_mailbox_share_its_forty_over_both_platforms() -> None:
+    made = limits.day_plan(LIMITS, "PRODUCTION", 20, asks(s1=40, s2=40, f1=40), timezone=SYDNEY, day=DAY)
+    assert made.shares == {"s1": 14, "s2": 13, "f1": 13} or sum(made.shares.values()) == 40
+    assert sum(made.caps.values()) == made.budget.campaign_cap == 40
+    assert set(made.caps) == {"s", "f"}
+
+
+def test_the_day_of_a_graduation_keeps_what_warm_up_has_sent() -> None:
+    made = limits.day_plan(LIMITS, "PRODUCTION", 30, asks(s1=40), timezone=SYDNEY, day=DAY, warmup_done=50)
+    assert made.budget.campaign_cap == 30
+    assert made.budget.clamped["campaign_cap"] == (40, 30)
+
+
+@pytest.mark.parametrize(
+    ("zones", "days"),
+    [
+        ([window(SYDNEY)], 1),
+        ([window("Australia/Brisbane"), window("Australia/Brisbane")], 1),
+        ([window("Europe/London", 9, 12)], 1),
+        ([window("Europe/London")], 2),
+        ([window(SYDNEY), window("Australia/Perth")], 2),
+        ([window("Europe/London"), window(SYDNEY)], 3),
+    ],
+)
+def test_a_platforms_day_that_is_not_the_mailboxs_halves_what_is_set(zones: list[Window], days: int) -> None:
+    assert limits.spread(SYDNEY, date(2026, 3, 10), zones) == days
+
+
+@pytest.mark.parametrize("day", [date(2026, 4, 4), date(2026, 4, 5), date(2026, 4, 6), date(2026, 10, 4)])
+def test_the_day_the_clocks_change_is_one_day(day: date) -> None:
+    assert limits.spread(SYDNEY, day, [window(SYDNEY, 0, 24)]) == 1
+
+
+def test_one_campaign_that_asks_for_too_much_is_refused_and_many_small_ones_are_not() -> None:
+    with pytest.raises(OverLimit):
+        limits.day_plan(LIMITS, "PRODUCTION", 20, asks(s1=101), timezone=SYDNEY, day=DAY)
+    many = limits.day_plan(LIMITS, "PRODUCTION", 20, asks(s1=40, s2=40, s3=40), timezone=SYDNEY, day=DAY)
+    assert sum(many.shares.values()) == 40
+
+
+@given(
+    wanted=st.lists(st.tuples(st.integers(0, 100), st.floats(0, 1)), max_size=6),
+    zones=st.lists(st.sampled_from(["Australia/Sydney", "America/New_York", "Asia/Kolkata", "UTC"]), min_size=6),
+    hours=st.tuples(st.integers(0, 22), st.integers(1, 24)),
+    factor=st.floats(0, 1),
+    done=st.integers(0, 90),
+    day=st.dates(date(2026, 1, 1), date(2027, 12, 31)),
+)
+def test_no_platforms_day_lets_more_through_than_the_budget(
+    wanted: list[tuple[int, float]],
+    zones: list[str],
+    hours: tuple[int, int],
+    factor: float,
+    done: int,
+    day: date,
+) -> None:
+    given_ = [
+        limits.Ask(
+            campaign=str(n), wanted=count, factor=part, platform=str(n % 2), window=window(zones[n], *sorted(hours))
+        )
+        for n, (count, part) in enumerate(wanted)
+    ]
+    made = limits.day_plan(LIMITS, "PRODUCTION", 40, given_, timezone=SYDNEY, day=day, factor=factor, warmup_done=done)
+    assert sum(made.caps.values()) * made.spread <= made.budget.campaign_cap
+    assert all(share <= count for share, (count, _) in zip(made.shares.values(), wanted, strict=True))
+    assert made.budget.campaign_cap + max(made.budget.warmup_target, done) <= max(LIMITS.production.hard_limit, done)

@@ -70,6 +70,8 @@ async def test_fourteen_warm_days_graduate_and_set_production_limits(world: Any)
         "action": "sync", "mailboxes_total": 2, "warming": 0, "production": 2, "retired": 0,
     }  # fmt: skip
     assert result["graduated_this_run"] == 2
+    assert (box(world, ANN).cap, box(world, ANN).per_day) == (20, 20), "40 warm-up mails of today count too"
+    await days(world, 1)
     assert (box(world, ANN).cap, box(world, ANN).per_day) == (40, 20)
     evidence = await world.ask(
         "select evidence->'checklist'->0->>'name' from mailfleet.transitions where event = 'criteria_met'"

@@ -63,6 +63,8 @@ async def the_mailbox(world: Any) -> Any:
 
 
 async def monitor(world: Any) -> dict[str, Any]:
+    """A round, a quarter of an hour after the last."""
+    world.days_pass(15 / (24 * 60))
     with shell.using(world.fleet):
         return await shell.plain(mailfleet_monitor_flow)
 
@@ -184,7 +186,7 @@ async def test_quiet_mailboxes_are_left_alone(sending: Any) -> None:
 
 async def test_bounces_over_eight_percent_pause_the_mailbox_once(sending: Any) -> None:
     await happened(sending, "sent", 30)
-    await happened(sending, "bounced", 4, **{"class": "hard"})
+    await happened(sending, "bounced", 6, **{"class": "hard"})
     first = await monitor(sending)
     await monitor(sending)
     assert first["paused"] == [ADDRESS]
@@ -249,21 +251,31 @@ async def test_an_emergency_band_holds_and_sends_an_sms(sending: Any) -> None:
 async def test_a_band_lowers_the_limit_and_better_days_raise_it_again(sending: Any) -> None:
     await happened(sending, "sent", 400, hours_ago=30)
     await happened(sending, "bounced", 28, hours_ago=30)
-    reading = await safeguards.apply_bands(sending.fleet, await the_mailbox(sending))
-    assert (reading.band, reading.factor) == ("warning", 0.75)
+    await monitor(sending)
+    factor = "select limit_factor::float8, monitor_minutes from mailfleet.mailboxes"
+    assert await sending.ask(factor) == [(0.75, 5)]
+    assert sending.platform.boxes["100"].cap == 30, "set at the platform"
+    await monitor(sending)
+    assert sending.platform.boxes["100"].cap == 30, "a second reading takes nothing more"
     sending.days_pass(8)
-    await safeguards.apply_bands(sending.fleet, await the_mailbox(sending))
-    assert await sending.ask("select limit_factor::float8, monitor_minutes from mailfleet.mailboxes") == [(1.0, 15)]
+    await monitor(sending)
+    assert await sending.ask(factor) == [(0.75, 5)], "silence is no good news"
+    for _ in range(2):
+        await happened(sending, "sent", 60)
+        await monitor(sending)
+        sending.days_pass(1.1)
+    assert await sending.ask(factor) == [(1.0, 15)]
+    assert sending.platform.boxes["100"].cap == 40
 
 
 async def test_one_complaint_is_looked_at_and_many_pause_the_clients_campaigns(sending: Any) -> None:
     await happened(sending, "sent", 50)
     await happened(sending, "complained", 1)
-    assert (await monitor(sending))["complaints"] == {str(sending.client): "urgent_alert"}
+    assert (await monitor(sending))["complaints"] == {f"client {sending.client}": "urgent_alert"}
     assert sending.platform.campaigns_["c1"] == "running"
     await happened(sending, "sent", 1000, hours_ago=50)
     await happened(sending, "complained", 2, hours_ago=50)
-    assert (await monitor(sending))["complaints"] == {str(sending.client): "pause_all_campaigns"}
+    assert (await monitor(sending))["complaints"] == {f"client {sending.client}": "pause_all_campaigns"}
     assert sending.platform.campaigns_["c1"] == "paused"
 
 

@@ -92,6 +92,7 @@ class MailboxSeen(msgspec.Struct, frozen=True, kw_only=True):
     warmup_enabled: bool | None = None
     warmup_blocked: bool = False
     warmup_per_day: int | None = None
+    warmup_reply_percent: int | None = None
     reputation: float | None = None
     """The vendor's warm-up reputation, 0–100."""
     campaign_refs: tuple[str, ...] | None = None
@@ -144,6 +145,7 @@ class CampaignSeen(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: CampaignState
     created_at: datetime | None = None
+    max_new_leads_per_day: int | None = None
     raw: Mapping[str, Any] = {}
 
 

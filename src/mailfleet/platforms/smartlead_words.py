@@ -83,6 +83,7 @@ def mailbox(account: models.EmailAccount) -> MailboxSeen:
         warmup_enabled=None if warmup is None else (warmup.status or "").upper() == "ACTIVE",
         warmup_blocked=bool(warmup and (warmup.is_warmup_blocked or warmup.blocked_reason)),
         warmup_per_day=warmup and warmup.max_email_per_day,
+        warmup_reply_percent=None if warmup is None or warmup.reply_rate is None else round(warmup.reply_rate),
         reputation=warmup and warmup.reputation,
         campaign_refs=None if account.campaign_ids is None else tuple(map(str, account.campaign_ids)),
         raw=msgspec.to_builtins(account),
@@ -106,6 +107,7 @@ def campaign(seen: models.Campaign) -> CampaignSeen:
         name=seen.name or "",
         state=campaign_state(seen.status),
         created_at=seen.created_at,
+        max_new_leads_per_day=seen.max_leads_per_day,
         raw=msgspec.to_builtins(seen),
     )
 

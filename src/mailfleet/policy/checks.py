@@ -25,6 +25,7 @@ def problems(policy: Policy) -> Iterator[Problem]:
     yield from _ranges(policy)
     yield from _ramp(policy)
     yield from _lifecycle(policy)
+    yield from _watching(policy)
     yield from _errors(policy.errors)
     yield from _triggers(policy)
     yield from _split(policy)
@@ -114,6 +115,15 @@ def _lifecycle(policy: Policy) -> Iterator[Problem]:
         yield "lifecycle.recovery_days", f"has to be from 1 to retire_days ({rule.retire_days})"
     if rule.review_day < rule.notice_day:
         yield "lifecycle.review_day", f"is before notice_day ({rule.notice_day})"
+
+
+def _watching(policy: Policy) -> Iterator[Problem]:
+    rule = policy.bounce_actions
+    if rule.watch_minutes > rule.usual_minutes:
+        yield (
+            "bounce_actions.watch_minutes",
+            f"is longer than usual_minutes ({rule.usual_minutes}): it has to watch closer",
+        )
 
 
 def _errors(rows: dict[str, ErrorResponse]) -> Iterator[Problem]:

@@ -166,6 +166,8 @@ class BounceActions(Section, frozen=True):
     )  # fmt: skip
     watch_minutes: Minutes = 5
     """How often a scope is looked at while monitoring is increased."""
+    usual_minutes: Minutes = 15
+    """How often it is looked at otherwise."""
 
 
 class BounceEvidence(Section, frozen=True):
@@ -180,6 +182,13 @@ class BounceEvidence(Section, frozen=True):
     band_confidence: Share = 0.90
     """P(rate > band's lower edge) needed before a band's stopping action is taken."""
     band_minimum: Mails = 20
+    window_days: Days = 7
+    """Bounces of the mails sent in these days; a person's release begins the window anew."""
+    calm_confidence: Share = 0.50
+    """A band is left downwards, one at a time, when P(rate > its lower edge) of the mails since is below this."""
+    calm_window_hours: Hours = 48
+    step_hours: Hours = 24
+    """At most one band down in this time: no flapping."""
 
 
 class AutoPause(Section, frozen=True):
@@ -188,9 +197,14 @@ class AutoPause(Section, frozen=True):
     bounce_rate: Share = 0.08
     bounce_window_hours: Hours = 24
     bounce_minimum: Mails = 20
+    bounce_proven: Share = 0.05
+    bounce_confidence: Share = 0.75
+    """P(rate > `bounce_proven`) needed besides: 5 of 20, 6 of 40, 9 of 100."""
     spam_rate: Share = 0.003
     spam_window_days: Days = 7
     spam_minimum: Mails = 100
+    spam_complaints: Count = 2
+    """One complaint among few mails is no rate yet; it is told all the same (S12b)."""
     heat_score: Score = 60
     reputation: Score = 50
 
@@ -202,6 +216,15 @@ class Complaints(Section, frozen=True):
     minimum_sent: Mails = 1000
     minimum_complaints: Count = 2
     window_days: Days = 7
+
+
+class Staffing(Section, frozen=True):
+    """When a campaign has too few mailboxes left to go on (S12a)."""
+
+    minimum: Count = 1
+    """Fewer mailboxes that can send: the campaign is paused and somebody is told."""
+    share: Share = 0.34
+    """The same, as a part of the mailboxes it was given."""
 
 
 class SoftBounce(Section, frozen=True):
@@ -485,6 +508,7 @@ class Policy(Section, frozen=True):
     bounce_evidence: BounceEvidence = BounceEvidence()
     auto_pause: AutoPause = AutoPause()
     complaints: Complaints = Complaints()
+    staffing: Staffing = Staffing()
     soft_bounce: SoftBounce = SoftBounce()
     dedup: Dedup = Dedup()
     reply: Reply = Reply()
@@ -540,6 +564,7 @@ DECISIONS = {
     "bounce_evidence": "S1",
     "auto_pause": "S8",
     "complaints": "S12b",
+    "staffing": "S12a",
     "soft_bounce": "S9",
     "dedup": "S10",
     "reply": "S11",

@@ -1,4 +1,7 @@
-"""Should a mailbox be paused, why, and what then (spec 5, S8). Campaign mail stops; warm-up goes on."""
+"""Should a mailbox be paused, why, and what then (spec 5, S8). Campaign mail stops; warm-up goes on.
+
+A rate above its limit is not enough: what stops sending needs evidence, shown with its n (S1).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Literal, TypedDict
 import msgspec
 
 from mailfleet.policy.model import AutoPause
+from mailfleet.rules import beta
 
 Reason = Literal["bounce_rate_exceeded", "spam_rate_exceeded", "heat_score_low", "api_disabled", "reputation_critical"]
 Recovery = Literal[
@@ -48,9 +52,12 @@ def conditions(health: Health, rule: AutoPause) -> Verdict:
     """Every trigger judged on its own minimum sample; `reasons` in the specification's order."""
     bounce = _rate(health.bounced_24h, health.sent_24h, rule.bounce_minimum)
     spam = _rate(health.complaints_7d, health.sent_7d, rule.spam_minimum)
+    sure = beta.above(rule.bounce_proven, health.sent_24h, min(health.bounced_24h, health.sent_24h))
     holds: dict[Reason, bool] = {
-        "bounce_rate_exceeded": bounce is not None and bounce > rule.bounce_rate,
-        "spam_rate_exceeded": spam is not None and spam > rule.spam_rate,
+        "bounce_rate_exceeded": bounce is not None and bounce > rule.bounce_rate and sure >= rule.bounce_confidence,
+        "spam_rate_exceeded": spam is not None
+        and spam > rule.spam_rate
+        and health.complaints_7d >= rule.spam_complaints,
         "heat_score_low": health.heat is not None and health.heat < rule.heat_score,
         "api_disabled": health.api_disabled,
         "reputation_critical": health.reputation is not None and health.reputation < rule.reputation,
@@ -61,13 +68,41 @@ def conditions(health: Health, rule: AutoPause) -> Verdict:
         reasons=reasons,
         recommended_action=recovery(reasons),
         evidence={
-            "bounce_rate_exceeded": _shown(bounce, health.sent_24h, rule.bounce_rate, rule.bounce_minimum),
+            "bounce_rate_exceeded": {
+                **_shown(bounce, health.sent_24h, rule.bounce_rate, rule.bounce_minimum),
+                "confidence": round(sure, 3),
+                "needed": rule.bounce_confidence,
+            },
             "spam_rate_exceeded": _shown(spam, health.sent_7d, rule.spam_rate, rule.spam_minimum),
             "heat_score_low": {"value": health.heat, "limit": rule.heat_score},
             "api_disabled": {"value": health.api_disabled},
             "reputation_critical": {"value": health.reputation, "limit": rule.reputation},
         },
     )
+
+
+RELEASE: dict[Reason, Literal["connection", "reading", "person"]] = {
+    "api_disabled": "connection",
+    "heat_score_low": "reading",
+    "reputation_critical": "reading",
+    "bounce_rate_exceeded": "person",
+    "spam_rate_exceeded": "person",
+}
+"""What ends a pause: the platform is connected again, a fresh reading above the limit, or a person's word."""
+
+
+def may_release(held_for: str, health: Health) -> bool:
+    """Whether the machine may let go of its own pause, when no trigger holds any more. Silence is no good news."""
+    told = held_for.split(", ")
+    reasons = list[Reason](reason for reason in RELEASE if reason in told)
+    if len(reasons) != len(told):
+        return False
+    known = {
+        "connection": not health.api_disabled,
+        "reading": health.heat is not None or health.reputation is not None,
+        "person": False,
+    }
+    return all(known[RELEASE[reason]] for reason in reasons)
 
 
 def recovery(reasons: list[Reason]) -> Recovery:

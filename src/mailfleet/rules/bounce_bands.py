@@ -70,7 +70,8 @@ def read(policy: Policy, sent: int, bounced: int) -> Reading:
     rate = min(1.0, bounced / sent) if sent > 0 else None
     band = band_of(policy.bounce_thresholds, rate or 0.0)
     proven = _proven(policy, sent, bounced, band)
-    actions = _actions(policy, band, proven, enough=sent >= policy.bounce_evidence.band_minimum)
+    enough = sent >= policy.bounce_evidence.band_minimum
+    actions = _actions(policy, band, proven) if enough else _watching(band)
     wanted = actions_of(policy, band)
     return Reading(
         sent=sent,
@@ -78,16 +79,28 @@ def read(policy: Policy, sent: int, bounced: int) -> Reading:
         rate=rate,
         band=band,
         proven=proven,
-        confidence=_sure(policy, sent, bounced, lower_edge(policy.bounce_thresholds, band)) if sent > 0 else 0.0,
+        confidence=sure(policy, sent, bounced, lower_edge(policy.bounce_thresholds, band)) if sent > 0 else 0.0,
         actions=actions,
         withheld=tuple(action for action in wanted if action not in actions),
-        factor=min((FACTORS[action] for action in actions if action in FACTORS), default=1.0),
+        factor=factor_of(actions),
     )
 
 
-def _actions(policy: Policy, band: Band, proven: Band, *, enough: bool) -> tuple[BounceAction, ...]:
-    if not enough:
-        return ("increase_monitoring_frequency",) if band != "normal" else ()
+def factor_of(actions: tuple[BounceAction, ...]) -> float:
+    """What they multiply the daily limit by."""
+    return min((FACTORS[action] for action in actions if action in FACTORS), default=1.0)
+
+
+def actions_for(policy: Policy, band: Band, proven: Band, reading: Reading) -> tuple[BounceAction, ...]:
+    """What standing in `band` asks for; a scope that stands in none and has too few mails is watched at most."""
+    return _actions(policy, band, proven) if band != "normal" else _watching(reading.band)
+
+
+def _watching(band: Band) -> tuple[BounceAction, ...]:
+    return ("increase_monitoring_frequency",) if band != "normal" else ()
+
+
+def _actions(policy: Policy, band: Band, proven: Band) -> tuple[BounceAction, ...]:
     taken: list[BounceAction] = list(actions_of(policy, proven))
     for between in BANDS[BANDS.index(proven) + 1 : BANDS.index(band) + 1]:
         taken.extend(action for action in actions_of(policy, between) if action not in STOPPING)
@@ -98,14 +111,14 @@ def _actions(policy: Policy, band: Band, proven: Band, *, enough: bool) -> tuple
 def breaker(policy: Policy, sent: int, bounced: int) -> Breaker:
     """P(5 %; this campaign) ≥ 0.90 with at least 20 sends: fires at 6 of 20, 8 of 50, 11 of 100, 17 of 200."""
     rule = policy.bounce_evidence
-    sure = _sure(policy, sent, bounced, rule.breaker_rate)
-    is_open = sent >= rule.breaker_minimum and sure >= rule.breaker_confidence
+    probability = sure(policy, sent, bounced, rule.breaker_rate)
+    is_open = sent >= rule.breaker_minimum and probability >= rule.breaker_confidence
     return Breaker(
         open=is_open,
         sent=sent,
         bounced=bounced,
-        probability=sure,
-        reason=f"{bounced} of {sent} bounced: P(rate > {rule.breaker_rate:.0%}) = {sure:.2f}",
+        probability=probability,
+        reason=f"{bounced} of {sent} bounced: P(rate > {rule.breaker_rate:.0%}) = {probability:.2f}",
     )
 
 
@@ -126,11 +139,12 @@ def _proven(policy: Policy, sent: int, bounced: int, band: Band) -> Band:
         return "normal"
     for candidate in reversed(BANDS[1 : BANDS.index(band) + 1]):
         edge = lower_edge(policy.bounce_thresholds, candidate)
-        if _sure(policy, sent, bounced, edge) >= policy.bounce_evidence.band_confidence:
+        if sure(policy, sent, bounced, edge) >= policy.bounce_evidence.band_confidence:
             return candidate
     return "normal"
 
 
-def _sure(policy: Policy, sent: int, bounced: int, theta: float) -> float:
+def sure(policy: Policy, sent: int, bounced: int, theta: float) -> float:
+    """P(rate > `theta`) of these mails, with the policy's prior."""
     prior = (policy.bounce_evidence.prior_bounces, policy.bounce_evidence.prior_rest)
     return beta.above(theta, sent, min(bounced, sent), prior=prior)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
 
 from mailfleet.errors import OverLimit
-from mailfleet.platforms.port import Applied, MailboxSeen, WarmupSettings
+from mailfleet.platforms.port import Applied, MailboxSeen, SendingPlatform, WarmupSettings
 from mailfleet.rules import limits, warmup
 from mailfleet.services import alerts, holds
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import day_span, local_day
 from mailfleet.store import mailboxes
+from mailfleet.store.database import Connection
 from mailfleet.store.mailboxes import Budget, Mailbox
 
 MIN_GAP_MINUTES = 10
@@ -28,28 +30,96 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     daily_cap: int
 
 
-async def apply_day(fleet: Fleet, mailbox: Mailbox, ref: str, seen: MailboxSeen | None, *, warmup_day: int) -> Budget:
-    """Computes today's budget and sets at the platform what differs from it; the clamped figures are kept (V4).
+async def apply_day(
+    fleet: Fleet, mailbox: Mailbox, ref: str, seen: MailboxSeen | None, *, warmup_day: int, read_back: bool = False
+) -> Budget:
+    """Computes today's budget and sets at every platform what differs from it; the clamped figures are kept (V4).
 
-    A plan above the emergency threshold is refused, pauses the mailbox and tells (S4); OverLimit is raised.
+    What somebody changed there meanwhile is drift: shown with the budget, told, and mended. With `read_back` the
+    platform's own read has to show the new cap. A plan above the emergency threshold is refused, pauses the mailbox and
+    tells (S4); OverLimit is raised.
     """
-    platform = fleet.platform()
     try:
-        planned = await _plan(fleet, mailbox, warmup_day)
+        plan = await _plan(fleet, mailbox, warmup_day)
     except OverLimit as error:
         await _emergency(fleet, mailbox, error)
         raise
-    wish = _wish(fleet, mailbox, planned, warmup_day)
-    applied: dict[str, Any] = {name: list(pair) for name, pair in planned.clamped.items()}
+    async with fleet.db.connection() as db:
+        elsewhere = {
+            name: at for name, at in (await mailboxes.places(db, mailbox.id)).items() if name != fleet.default_platform
+        }
+        before = await mailboxes.last_budget(db, mailbox.id)
+    wish = _wish(fleet, mailbox, plan, warmup_day, fleet.default_platform, alone=not elsewhere)
+    drift = _drift(before, seen)
+    applied: dict[str, Any] = {name: list(pair) for name, pair in plan.budget.clamped.items()}
     if mailbox.state == "WARMING":
         applied |= {name: list(pair) for name, pair in _ramp(fleet, warmup_day).clamped.items()}
+    applied |= await _set(fleet.platform(), ref, wish, seen)
+    for name, other in elsewhere.items():
+        if name in fleet.platforms:
+            await _set(fleet.platform(name), other, _wish(fleet, mailbox, plan, warmup_day, name, alone=False), None)
+    if drift:
+        await _told_drift(fleet, mailbox, drift)
+    kept: dict[str, Any] = {"wish": msgspec.to_builtins(wish), "clamped": applied, "factor": mailbox.limit_factor}
+    kept |= {"shares": plan.shares, "drift": drift, "spread": plan.spread}
+    if read_back:
+        kept["read_back"] = await _read_back(fleet, mailbox, ref, wish)
+    return await _keep(fleet, mailbox, plan.budget, kept)
+
+
+async def _set(platform: SendingPlatform, ref: str, wish: Wish, seen: MailboxSeen | None) -> dict[str, Any]:
+    noted: dict[str, Any] = {}
     if _warmup_differs(wish.warmup, seen):
-        applied |= _noted(await platform.set_warmup(ref, wish.warmup))
-    if seen is None or seen.daily_cap != wish.daily_cap:
-        applied |= _noted(
+        noted |= _noted(await platform.set_warmup(ref, wish.warmup))
+    if _limits_differ(wish, seen):
+        noted |= _noted(
             await platform.set_mailbox_limits(ref, daily_cap=wish.daily_cap, min_gap_minutes=MIN_GAP_MINUTES)
         )
-    return await _keep(fleet, mailbox, planned, {"wish": msgspec.to_builtins(wish), "clamped": applied})
+    return noted
+
+
+async def _read_back(fleet: Fleet, mailbox: Mailbox, ref: str, wish: Wish) -> bool:
+    shown = (await fleet.platform().mailbox(ref)).daily_cap
+    if shown is not None and shown <= wish.daily_cap:
+        return True
+    await alerts.tell(
+        fleet,
+        fact_key=f"limit-unconfirmed:{mailbox.id}:{local_day(fleet.clock.now(), mailbox.timezone)}",
+        kind="limit_unconfirmed",
+        severity="critical",
+        title=f"The daily limit of {mailbox.address} is not confirmed",
+        body=f"{wish.daily_cap} was set, the platform shows {shown}. It is set again at every look.",
+    )
+    return False
+
+
+def _drift(before: Budget | None, seen: MailboxSeen | None) -> dict[str, list[object]]:
+    """What the platform shows otherwise than we last set it: name → [set, shown]."""
+    wish: dict[str, Any] = before.applied.get("wish", {}) if before else {}
+    if not wish or seen is None:
+        return {}
+    warm: dict[str, Any] = wish.get("warmup", {})
+    pairs = {
+        "daily_cap": (wish.get("daily_cap"), seen.daily_cap),
+        "min_gap_minutes": (MIN_GAP_MINUTES, seen.min_gap_minutes),
+        "warmup_enabled": (warm.get("enabled"), seen.warmup_enabled),
+    }
+    if warm.get("enabled") and seen.warmup_enabled:
+        pairs["warmup_per_day"] = (warm.get("per_day"), seen.warmup_per_day)
+        pairs["reply_percent"] = (warm.get("reply_percent"), seen.warmup_reply_percent)
+    return {name: [ours, shown] for name, (ours, shown) in pairs.items() if shown is not None and shown != ours}
+
+
+async def _told_drift(fleet: Fleet, mailbox: Mailbox, drift: Mapping[str, list[object]]) -> None:
+    told = ", ".join(f"{name} was {ours}, shown as {shown}" for name, (ours, shown) in drift.items())
+    await alerts.tell(
+        fleet,
+        fact_key=f"drift:{mailbox.id}:{local_day(fleet.clock.now(), mailbox.timezone)}:{told}",
+        kind="mailbox_drift",
+        severity="warning",
+        title=f"{mailbox.address} was changed at the platform",
+        body=f"{told}. It is set as it should be again.",
+    )
 
 
 async def check_day(fleet: Fleet, mailbox: Mailbox, day: date) -> bool:
@@ -78,24 +148,42 @@ async def check_day(fleet: Fleet, mailbox: Mailbox, day: date) -> bool:
     return False
 
 
-async def _plan(fleet: Fleet, mailbox: Mailbox, warmup_day: int) -> limits.Budget:
+async def _plan(fleet: Fleet, mailbox: Mailbox, warmup_day: int) -> limits.DayPlan:
+    day = local_day(fleet.clock.now(), mailbox.timezone)
     async with fleet.db.connection() as db:
-        wanted = await mailboxes.campaign_wish(db, mailbox.id)
-    return limits.budget(
+        asks = await mailboxes.asks(db, mailbox.id)
+        done = await _warmup_done(fleet, db, mailbox, day)
+    return limits.day_plan(
         fleet.policy.send_limits,
         mailbox.state,
         warmup_day,
+        [limits.Ask(**msgspec.structs.asdict(ask)) for ask in asks],
+        timezone=mailbox.timezone,
+        day=day,
         factor=mailbox.limit_factor,
-        wanted=wanted or None,
         warmup_bounds=fleet.platform().capabilities.warmup_per_day,
+        warmup_done=done,
     )
 
 
-def _wish(fleet: Fleet, mailbox: Mailbox, planned: limits.Budget, warmup_day: int) -> Wish:
-    on = mailbox.state in ("WARMING", "PRODUCTION", "DEGRADED")
+async def _warmup_done(fleet: Fleet, db: Connection, mailbox: Mailbox, day: date) -> int:
+    """Warm-up mails that today may still hold on the day of a graduation: the vendor's day is not the mailbox's, so
+    yesterday's and today's figure both reach into it."""
+    if mailbox.state != "PRODUCTION" or local_day(mailbox.state_since, mailbox.timezone) != day:
+        return 0
+    found = await mailboxes.readings(db, mailbox.id, since=day - timedelta(days=1), platform=fleet.default_platform)
+    most = max((each.warmup_sent_day or 0 for each in found), default=0)
+    return most + fleet.policy.send_limits.production.warmup_reserve if most else 0
+
+
+def _wish(fleet: Fleet, mailbox: Mailbox, plan: limits.DayPlan, warmup_day: int, platform: str, *, alone: bool) -> Wish:
+    """On one platform alone the whole cap is its; else each has its campaigns' part. One platform alone warms up."""
+    on = mailbox.state in ("WARMING", "PRODUCTION", "DEGRADED") and (alone or mailbox.warmup_owner == platform)
+    most = plan.budget.campaign_cap // plan.spread
+    cap = most if alone and not plan.caps else plan.caps.get(platform, 0)
     return Wish(
-        warmup=WarmupSettings(enabled=on, per_day=planned.warmup_target, rampup=_ramp(fleet, warmup_day).rampup),
-        daily_cap=max(_LOWEST_CAP, planned.campaign_cap),
+        warmup=WarmupSettings(enabled=on, per_day=plan.budget.warmup_target, rampup=_ramp(fleet, warmup_day).rampup),
+        daily_cap=max(_LOWEST_CAP, cap),
     )
 
 
@@ -107,7 +195,17 @@ def _ramp(fleet: Fleet, warmup_day: int) -> warmup.Target:
 def _warmup_differs(wish: WarmupSettings, seen: MailboxSeen | None) -> bool:
     if seen is None or seen.warmup_enabled is None:
         return True
-    return (seen.warmup_enabled, seen.warmup_per_day) != (wish.enabled, wish.per_day)
+    if not wish.enabled:
+        return seen.warmup_enabled
+    replies = seen.warmup_reply_percent
+    wrong = replies is not None and replies != wish.reply_percent
+    return wrong or (seen.warmup_enabled, seen.warmup_per_day) != (wish.enabled, wish.per_day)
+
+
+def _limits_differ(wish: Wish, seen: MailboxSeen | None) -> bool:
+    if seen is None or seen.daily_cap != wish.daily_cap:
+        return True
+    return seen.min_gap_minutes is not None and seen.min_gap_minutes != MIN_GAP_MINUTES
 
 
 def _noted(applied: Applied) -> dict[str, Any]:

@@ -90,13 +90,20 @@ async def assign_mailboxes(fleet: Fleet, campaign_id: UUID, mailbox_ids: Sequenc
     return [sender.address for sender in senders]
 
 
-async def set_schedule(fleet: Fleet, campaign_id: UUID, schedule: Mapping[str, Any] | None = None) -> None:
-    """Sets schedule and settings at the platform, in the campaign's own time zone.
+async def set_schedule(
+    fleet: Fleet, campaign_id: UUID, schedule: Mapping[str, Any] | None = None, *, factor: float | None = None
+) -> int:
+    """Sets schedule and settings at the platform, in the campaign's own time zone; returns new leads a day as set.
 
-    The configuration was checked as a whole: a `schedule` that differs from it is refused.
+    The configuration was checked as a whole: a `schedule` that differs from it is refused. `factor`: the part of its
+    new leads that the safeguards leave it (S1); the stored one when none is given.
     """
     fleet, campaign, ref = await _both(fleet, campaign_id)
     config = _config(campaign)
+    if factor is None:
+        async with fleet.db.connection() as db:
+            factor = await campaigns.factor(db, campaign_id)
+    most = max(1, int(config.max_new_leads_per_day * factor))
     if schedule and str(schedule.get("timezone", config.schedule.timezone)) != config.schedule.timezone:
         raise NotAllowed(f"{campaign.name} has another schedule.", reasons=("the configuration decides its schedule",))
     await fleet.platform(campaign.platform).set_campaign(
@@ -107,7 +114,7 @@ async def set_schedule(fleet: Fleet, campaign_id: UUID, schedule: Mapping[str, A
             start_hour=config.schedule.start_hour,
             end_hour=config.schedule.end_hour,
             min_gap_minutes=config.min_gap_minutes,
-            max_new_leads_per_day=config.max_new_leads_per_day,
+            max_new_leads_per_day=most,
         ),
         settings=CampaignSettings(
             track_opens=config.track_opens,
@@ -118,6 +125,22 @@ async def set_schedule(fleet: Fleet, campaign_id: UUID, schedule: Mapping[str, A
             plain_text=config.plain_text,
         ),
     )
+    return most
+
+
+async def set_pace(fleet: Fleet, campaign_id: UUID, factor: float) -> None:
+    """Sets the part of its new leads a day that it may take, and reads back that the platform has it (S1)."""
+    wanted = await set_schedule(fleet, campaign_id, factor=factor)
+    fleet, campaign, ref = await _both(fleet, campaign_id)
+    shown = (await fleet.platform(campaign.platform).campaign(ref)).max_new_leads_per_day
+    if shown is not None and shown > wanted:
+        raise NotAllowed(
+            f"{campaign.platform} shows {shown} new leads a day for {campaign.name}, {wanted} were set.",
+            reasons=(f"read back: {shown}",),
+            hint="It is set again at the next look.",
+        )
+    async with fleet.db.connection() as db:
+        await campaigns.set_factor(db, campaign_id, factor)
 
 
 async def mailboxes_for(fleet: Fleet, campaign_id: UUID) -> list[UUID]:

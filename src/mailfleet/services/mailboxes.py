@@ -67,6 +67,26 @@ async def survey(fleet: Fleet) -> tuple[Sequence[Mailbox], Mapping[UUID, Mailbox
     return ours, shown
 
 
+async def shown(fleet: Fleet) -> Mapping[UUID, MailboxSeen]:
+    """How the platform lists our mailboxes, by our id."""
+    seen = {each.ref: each for each in await _listed(fleet)}
+    async with fleet.db.connection() as db:
+        refs = await links.refs(db, platform=fleet.default_platform, kind="mailbox")
+    return {UUID(ours): seen[ref] for ours, ref in refs.items() if ref in seen}
+
+
+async def look_at(fleet: Fleet, id: UUID, ref: str) -> MailboxSeen:
+    async with fleet.db.connection() as db:
+        fleet = await fleet_of(fleet, (await find(db, id)).client_id, db)
+    return await fleet.platform().mailbox(ref)
+
+
+async def apply_limits(fleet: Fleet, id: UUID, seen: MailboxSeen | None) -> bool:
+    """Today's limits of one mailbox, set and read back; False when it is not at the platform or refuses them."""
+    taken = await stored(fleet, id)
+    return await _limits(await fleet_of(fleet, taken.mailbox.client_id), taken, seen, read_back=True)
+
+
 async def _listed(fleet: Fleet) -> list[MailboxSeen]:
     """Of every account. One that does not answer hides its own mailboxes alone; when none answers, that is raised."""
     accounts = [each for _, name, each in fleet.accounts() if name == fleet.default_platform] or [fleet.platform()]
@@ -315,15 +335,15 @@ async def _cool(fleet: Fleet, mailbox: Mailbox) -> None:
         await fleet.platform().set_warmup(ref, WarmupSettings(enabled=False, per_day=0, rampup=0))
 
 
-async def _limits(fleet: Fleet, taken: Taken, seen: MailboxSeen | None) -> None:
+async def _limits(fleet: Fleet, taken: Taken, seen: MailboxSeen | None, *, read_back: bool = False) -> bool:
     async with fleet.db.connection() as db:
         ref = await links.ref(db, platform=fleet.default_platform, kind="mailbox", ours=taken.mailbox.id)
     if ref is None:
-        return
+        return False
     try:
-        await budgets.apply_day(fleet, taken.mailbox, ref, seen, warmup_day=taken.warmup_day)
+        await budgets.apply_day(fleet, taken.mailbox, ref, seen, warmup_day=taken.warmup_day, read_back=read_back)
     except OverLimit:
-        return  # already paused and told (S4)
+        return False  # already paused and told (S4)
     except VendorError as error:
         await alerts.tell(
             fleet,
@@ -333,6 +353,8 @@ async def _limits(fleet: Fleet, taken: Taken, seen: MailboxSeen | None) -> None:
             title=f"Today's limits of {taken.mailbox.address} could not be set",
             body=f"{error.code} {error}",
         )
+        return False
+    return True
 
 
 async def _notices(fleet: Fleet, taken: Taken) -> None:

@@ -5,29 +5,63 @@ All of it runs without an orchestrator; every decision rests on events and readi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from mailfleet.rules import autopause, bounce_bands, complaints
 from mailfleet.rules.autopause import Health, Verdict
-from mailfleet.services import alerts, clients, holds, mailboxes, reconcile, vendor_health
+from mailfleet.services import (
+    alerts,
+    clients,
+    evidence,
+    holds,
+    ladder,
+    limits_of_day,
+    mailboxes,
+    reconcile,
+    staffing,
+    vendor_health,
+)
 from mailfleet.services.context import Fleet
-from mailfleet.services.days import local_day
+from mailfleet.services.evidence import Evidence, Known
+from mailfleet.services.ladder import Subject
+from mailfleet.store import campaigns as campaign_rows
+from mailfleet.store import domains as domain_rows
 from mailfleet.store import holds as hold_rows
+from mailfleet.store import levels
 from mailfleet.store import mailboxes as rows
 from mailfleet.store.database import Connection
-from mailfleet.store.holds import Scope
-from mailfleet.store.mailboxes import Counts, Mailbox
+from mailfleet.store.evidence import History
+from mailfleet.store.evidence import histories as read_histories
+from mailfleet.store.holds import Hold, Scope
+from mailfleet.store.levels import Level
+from mailfleet.store.mailboxes import Mailbox
 
-BAND_WINDOW = timedelta(days=7)
+_WORKING = ("WARMING", "PRODUCTION", "DEGRADED")
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """What one round of the monitor goes by, read once for all."""
+
+    boxes: Sequence[Mailbox]
+    subjects: Sequence[Subject]
+    found: Evidence
+    histories: Mapping[UUID, History]
+    levels: Mapping[levels.Key, Level]
+    released: Mapping[tuple[str, str], datetime]
+    held: Mapping[tuple[str, str, str], Hold]
+    """The machine's own, by scope, id and kind."""
+    theirs: Mapping[UUID, Fleet]
 
 
 async def check_auto_pause_conditions(fleet: Fleet, mailbox_id: str | UUID) -> Verdict:
     """The specification's `{should_pause, reasons, recommended_action}`, with the evidence and its samples (S8).
 
-    Looks only; `enforce` acts on it.
+    Looks only; the monitor acts on it.
     """
     async with fleet.db.connection() as db:
         mailbox = await mailboxes.find(db, mailbox_id)
@@ -37,34 +71,130 @@ async def check_auto_pause_conditions(fleet: Fleet, mailbox_id: str | UUID) -> V
 
 async def health(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Health:
     """What is known of a mailbox over the policy's windows; a heat too old to trust is unknown, not low (I10)."""
+    found = await evidence.gather(fleet, db, [mailbox])
+    (history,) = await read_histories(db, [mailbox.id], platform=fleet.default_platform, days=1)
+    released = (await levels.released(db, _week_ago(fleet))).get(("mailbox", str(mailbox.id)))
+    return await _health(fleet, db, mailbox, found.of("mailbox", mailbox.id), history, released)
+
+
+async def _health(
+    fleet: Fleet, db: Connection, mailbox: Mailbox, known: Known, history: History, released: datetime | None
+) -> Health:
+    """Mails sent before a person let the mailbox go do not stop it again."""
     now, rule = fleet.clock.now(), fleet.policy.auto_pause
-    day = await _counts(fleet, db, mailbox.id, timedelta(hours=rule.bounce_window_hours))
-    week = await _counts(fleet, db, mailbox.id, timedelta(days=rule.spam_window_days))
+    day, complained, week = (known.sent_day, known.bounced_day), known.complained_spam, known.sent_spam
+    if released:
+        since = max(released, now - timedelta(hours=rule.bounce_window_hours))
+        fresh = await evidence.from_then(fleet, db, "mailbox", mailbox.id, since)
+        later = await evidence.complaints_from_then(fleet, db, "mailbox", mailbox.id, released)
+        day, (week, complained) = (fresh.sent, fresh.bounced), later
     stale = now - timedelta(hours=fleet.policy.lifecycle.stale_hours)
-    read = await rows.readings(
-        db, mailbox.id, since=local_day(stale, mailbox.timezone), platform=fleet.default_platform
-    )
-    fresh = [each for each in read if each.taken_at >= stale]
+    fresh_reading = history.read_at is not None and stale <= history.read_at <= now
     return Health(
-        sent_24h=day.sent,
-        bounced_24h=day.bounced,
-        sent_7d=week.sent,
-        complaints_7d=week.complained,
-        heat=mailbox.heat if fresh and mailbox.heat_state == "OK" else None,
+        sent_24h=day[0],
+        bounced_24h=day[1],
+        sent_7d=week,
+        complaints_7d=complained,
+        heat=mailbox.heat if fresh_reading and mailbox.heat_state == "OK" else None,
         api_disabled=mailbox.disabled_since is not None,
-        reputation=fresh[-1].vendor_reputation if fresh else None,
+        reputation=history.reputation if fresh_reading else None,
     )
 
 
-async def enforce(fleet: Fleet, mailbox: Mailbox) -> Verdict:
-    """Pauses a sending mailbox for which a trigger holds, once, and tells why and what to do."""
-    fleet = await clients.fleet_of(fleet, mailbox.client_id)
-    verdict = await check_auto_pause_conditions(fleet, mailbox.id)
-    if mailbox.state != "PRODUCTION":
-        return verdict
-    if not verdict["should_pause"]:
-        await _let_go(fleet, mailbox)
-        return verdict
+def _week_ago(fleet: Fleet) -> datetime:
+    return fleet.clock.now() - timedelta(days=fleet.policy.bounce_evidence.window_days)
+
+
+async def watch(fleet: Fleet) -> dict[str, Any]:
+    """One round over everything that sends: `{checked, paused, throttled, campaigns, complaints, staffing, vendors,
+    confirmed, settled, delivered}`.
+
+    A scope is looked at when its own interval has gone by. Ends by trying again what no read has confirmed, by reading
+    what became of writes of unknown outcome, and by sending the notices that are due.
+    """
+    await clients.check_policies(fleet)
+    async with fleet.db.connection() as db:
+        round_ = await _read(fleet, db)
+    paused = await _auto_pause(fleet, round_)
+    throttled, broken = await _ladder(fleet, round_)
+    complained = await _complaints(fleet, round_)
+    understaffed = await staffing.check(fleet, round_.theirs)
+    paced = await ladder.throttle_campaigns(fleet, round_.theirs)
+    await limits_of_day.begin(fleet, round_.theirs)
+    return {
+        "checked": len(round_.subjects),
+        "paused": paused,
+        "throttled": throttled,
+        "campaigns": {"broken": broken, "paced": paced, "understaffed": understaffed},
+        "complaints": complained,
+        "vendors": await vendor_health.check(fleet),
+        "confirmed": await holds.enforce_unconfirmed(fleet),
+        "settled": (await reconcile.settle_open(fleet)).settled,
+        "delivered": await alerts.deliver_due(fleet),
+    }
+
+
+async def _read(fleet: Fleet, db: Connection) -> Round:
+    boxes = await rows.every(db, states=_WORKING)
+    known, now = await levels.every(db), fleet.clock.now()
+    due = [subject for subject in await _subjects(db, boxes) if ladder.is_due(known.get(subject.key), now)]
+    wanted = {subject.id for subject in due if subject.scope == "mailbox"}
+    read: list[History] = []
+    looked = [box.id for box in boxes if str(box.id) in wanted]
+    for start in range(0, len(looked), evidence.AT_ONCE):
+        part = looked[start : start + evidence.AT_ONCE]
+        read += await read_histories(db, part, platform=fleet.default_platform, days=1)
+    return Round(
+        boxes=boxes,
+        subjects=due,
+        found=await evidence.gather(fleet, db, boxes) if due else Evidence(sums={}),
+        histories={each.mailbox_id: each for each in read},
+        levels=known,
+        released=await levels.released(db, _week_ago(fleet)),
+        held={(h.scope, h.scope_id, h.kind): h for h in await hold_rows.standing(db) if h.actor_kind == "machine"},
+        theirs=await clients.views(fleet, db),
+    )
+
+
+async def _subjects(db: Connection, boxes: Sequence[Mailbox]) -> list[Subject]:
+    """What sends: mailboxes in PRODUCTION, their domains, campaigns that run."""
+    sending = [box for box in boxes if box.state == "PRODUCTION"]
+    found = [Subject(scope="mailbox", id=str(box.id), client_id=box.client_id, name=box.address) for box in sending]
+    used = {box.domain_id for box in sending}
+    found += [
+        Subject(scope="domain", id=str(domain.id), client_id=domain.client_id, name=domain.name)
+        for domain in await domain_rows.every(db)
+        if domain.id in used
+    ]
+    return found + [
+        Subject(scope="campaign", id=str(each.id), client_id=each.client_id, name=each.name)
+        for each in await campaign_rows.every(db, states=("running",))
+    ]
+
+
+async def _auto_pause(fleet: Fleet, round_: Round) -> list[str]:
+    """Pauses mailboxes for which a trigger holds, once; lets go of what the closed table lets the machine release."""
+    paused: list[str] = []
+    for box in round_.boxes:
+        history = round_.histories.get(box.id)
+        if box.state != "PRODUCTION" or history is None:
+            continue
+        view = round_.theirs[box.client_id]
+        known, released = round_.found.of("mailbox", box.id), round_.released.get(("mailbox", str(box.id)))
+        async with fleet.db.connection() as db:
+            seen = await _health(view, db, box, known, history, released)
+        verdict = autopause.conditions(seen, view.policy.auto_pause)
+        if verdict["should_pause"]:
+            await _pause(view, box, verdict)
+            paused.append(box.address)
+            continue
+        hold = round_.held.get(("mailbox", str(box.id), "sending"))
+        if hold and autopause.may_release(hold.reason, seen):
+            await holds.release_own(view, "mailbox", str(box.id), "the reason for the pause is gone")
+    return paused
+
+
+async def _pause(fleet: Fleet, mailbox: Mailbox, verdict: Verdict) -> None:
     reason = ", ".join(verdict["reasons"])
     held = await holds.pause(fleet, "mailbox", str(mailbox.id), reason, evidence=dict(verdict["evidence"]))
     async with fleet.db.transaction() as db:
@@ -79,126 +209,83 @@ async def enforce(fleet: Fleet, mailbox: Mailbox) -> Verdict:
             client_id=mailbox.client_id,
             context={"mailbox": mailbox.address, "reasons": list(verdict["reasons"])},
         )
-    return verdict
 
 
-async def _let_go(fleet: Fleet, mailbox: Mailbox) -> None:
-    """A mailbox that can be logged in to again sends again; every other reason waits for a person or for heat."""
+async def _ladder(fleet: Fleet, round_: Round) -> tuple[list[str], list[str]]:
+    """The bands of every scope that is due, and the breakers of campaigns; (throttled addresses, broken campaigns)."""
+    looked: list[tuple[Subject, ladder.Step, Level | None]] = []
     async with fleet.db.connection() as db:
-        standing = await hold_rows.standing(db, scope="mailbox", scope_id=str(mailbox.id), kind="sending")
-    if any(hold.actor_kind == "machine" and hold.reason == "api_disabled" for hold in standing):
-        await holds.release_own(fleet, "mailbox", str(mailbox.id), "the platform is connected again")
+        for subject in round_.subjects:
+            known, released = round_.levels.get(subject.key), round_.released.get((subject.scope, subject.id))
+            view = round_.theirs[subject.client_id]
+            looked.append((subject, await ladder.look(view, db, subject, round_.found, known, released), known))
+    for each in await ladder.keep(fleet, looked):
+        if each.step.actions or (each.subject.scope, each.subject.id, "new_leads") in round_.held:
+            await ladder.bring_about(round_.theirs[each.subject.client_id], each, round_.held)
+    broken = [subject.name for subject, step, _ in looked if await _breaker(fleet, round_, subject, step)]
+    return await ladder.throttle(fleet, [box for box in round_.boxes if box.state == "PRODUCTION"]), broken
 
 
-async def apply_bands(fleet: Fleet, mailbox: Mailbox) -> bounce_bands.Reading:
-    """The mailbox's bounce band over seven days and what it asks for; the limit follows it down and up again (S1)."""
-    fleet = await clients.fleet_of(fleet, mailbox.client_id)
-    async with fleet.db.connection() as db:
-        counts = await _counts(fleet, db, mailbox.id, BAND_WINDOW)
-    reading = bounce_bands.read(fleet.policy, counts.sent, counts.bounced)
-    watch = "increase_monitoring_frequency" in reading.actions
-    minutes = fleet.policy.bounce_actions.watch_minutes if watch else 15
-    if (mailbox.limit_factor, mailbox.monitor_minutes) != (reading.factor, minutes):
+async def _breaker(fleet: Fleet, round_: Round, subject: Subject, step: ladder.Step) -> bool:
+    """ "bounce > 5 % → pause campaign", on evidence (migration-control 2.2): that campaign alone."""
+    if subject.scope != "campaign":
+        return False
+    view = round_.theirs[subject.client_id]
+    found = bounce_bands.breaker(view.policy, step.reading.sent, step.reading.bounced)
+    if not found.open:
+        return False
+    held = await holds.pause(
+        view, "campaign", subject.id, f"breaker: {found.reason}", evidence=msgspec.to_builtins(found)
+    )
+    await alerts.tell(
+        view,
+        fact_key=f"breaker:{held.hold.id}",
+        kind="campaign_breaker",
+        severity="urgent",
+        title=f"{subject.name} is paused: its list bounces",
+        body=f"{found.reason}. Clean the list; a person starts it again.",
+    )
+    return True
+
+
+async def _complaints(fleet: Fleet, round_: Round) -> dict[str, str]:
+    """Of every campaign, domain and client: nothing, an urgent alert, or a pause of its campaigns (S12b)."""
+    seen: dict[str, str] = {}
+    for (scope, id), known in round_.found.sums.items():
+        if known.complained_told == 0 or scope == "mailbox":
+            continue
+        view = _view_of(fleet, round_, scope, id)
+        action = await _complained(view, scope, id, known, round_.released.get((scope, id)))
+        if action != "none":
+            seen[f"{scope} {id}"] = action
+    return seen
+
+
+def _view_of(fleet: Fleet, round_: Round, scope: str, id: str) -> Fleet:
+    if scope == "client":
+        return round_.theirs[UUID(id)]
+    owner = next((each.client_id for each in round_.subjects if each.id == id), None)
+    return round_.theirs[owner] if owner else fleet
+
+
+async def _complained(fleet: Fleet, scope: str, id: str, known: Known, released: datetime | None) -> str:
+    """The lead itself has been stopped by whoever applied the complaint."""
+    sent, complained = known.sent_told, known.complained_told
+    place = msgspec.convert(scope, Scope)
+    if released and scope in ("domain", "campaign"):
         async with fleet.db.connection() as db:
-            await rows.set_throttle(db, mailbox.id, factor=reading.factor, monitor_minutes=minutes)
-    await _band_actions(fleet, mailbox, reading)
-    return reading
-
-
-async def check_complaints(fleet: Fleet, scope: Scope, scope_id: str, mailbox_ids: Sequence[UUID]) -> str:
-    """A scope's complaint rate over the policy's window: nothing, an urgent alert, or a pause of its campaigns
-    (S12b). The lead itself has been stopped by whoever applied the complaint."""
-    rule, now = fleet.policy.complaints, fleet.clock.now()
-    sent = complained = 0
-    async with fleet.db.connection() as db:
-        for id in mailbox_ids:
-            counts = await _counts(fleet, db, id, timedelta(days=rule.window_days))
-            sent, complained = sent + counts.sent, complained + counts.complained
-    reading = complaints.read(rule, sent, complained)
+            sent, complained = await evidence.complaints_from_then(fleet, db, scope, id, released)
+    reading = complaints.read(fleet.policy.complaints, sent, complained)
     if reading.action == "none":
         return reading.action
     if reading.action == "pause_all_campaigns":
-        await holds.pause(fleet, scope, scope_id, reading.reason, evidence={"sent": sent, "complaints": complained})
+        await holds.pause(fleet, place, id, reading.reason, evidence={"sent": sent, "complaints": complained})
     await alerts.tell(
         fleet,
-        fact_key=f"complaints:{scope}:{scope_id}:{complained}:{now:%G-W%V}",
+        fact_key=f"complaints:{scope}:{id}:{complained}:{fleet.clock.now():%G-W%V}",
         kind="complaints",
         severity="critical" if reading.action == "pause_all_campaigns" else "urgent",
-        title=f"Complaints in {scope} {scope_id}",
+        title=f"Complaints in {scope} {id}",
         body=reading.reason,
     )
     return reading.action
-
-
-async def _counts(fleet: Fleet, db: Connection, id: UUID, span: timedelta) -> Counts:
-    now = fleet.clock.now()
-    soft = fleet.policy.soft_bounce.max_retries
-    return await rows.counts(db, id, since=now - span, until=now, soft_limit=soft)
-
-
-async def watch(fleet: Fleet) -> dict[str, Any]:
-    """One round over everything that sends: `{checked, paused, throttled, complaints, vendors, confirmed,
-    settled, delivered}`.
-
-    Ends by trying again what no read has confirmed, by reading what became of writes of unknown outcome, and by
-    sending the notices that are due.
-    """
-    await clients.check_policies(fleet)
-    async with fleet.db.connection() as db:
-        sending = await rows.every(db, states=("PRODUCTION",))
-        theirs = await clients.views(fleet, db)
-    paused: list[str] = []
-    throttled: list[str] = []
-    for mailbox in sending:
-        if (await enforce(theirs[mailbox.client_id], mailbox))["should_pause"]:
-            paused.append(mailbox.address)
-        if (await apply_bands(theirs[mailbox.client_id], mailbox)).factor < 1:
-            throttled.append(mailbox.address)
-    by_client: dict[UUID, list[UUID]] = {}
-    for mailbox in sending:
-        by_client.setdefault(mailbox.client_id, []).append(mailbox.id)
-    found = {
-        str(client): action
-        for client, ids in by_client.items()
-        if (action := await check_complaints(theirs[client], "client", str(client), ids)) != "none"
-    }
-    return {
-        "checked": len(sending),
-        "paused": paused,
-        "throttled": throttled,
-        "complaints": found,
-        "vendors": await vendor_health.check(fleet),
-        "confirmed": await holds.enforce_unconfirmed(fleet),
-        "settled": (await reconcile.settle_open(fleet)).settled,
-        "delivered": await alerts.deliver_due(fleet),
-    }
-
-
-async def _band_actions(fleet: Fleet, mailbox: Mailbox, reading: bounce_bands.Reading) -> None:
-    """What the band's actions mean for one mailbox; each is told once a band and day."""
-    actions = set(reading.actions)
-    told = f"{reading.bounced} of {reading.sent} bounced in 7 days"
-    evidence = {"sent": reading.sent, "bounced": reading.bounced, "band": reading.band, "proven": reading.proven}
-    if "pause_all_campaigns" in actions:
-        await holds.pause(fleet, "mailbox", str(mailbox.id), told, evidence=evidence)
-    if "pause_new_lead_additions" in actions:
-        await holds.hold_new_leads(fleet, "mailbox", str(mailbox.id), told, evidence=evidence)
-    severity = _severity(actions)
-    if severity is None:
-        return
-    await alerts.tell(
-        fleet,
-        fact_key=f"bounces:{mailbox.id}:{reading.band}:{local_day(fleet.clock.now(), mailbox.timezone)}",
-        kind=f"bounces_{reading.band}",
-        severity=severity,
-        title=f"{mailbox.address}: bounces are {reading.band}",
-        body=f"{told} (confidence {reading.confidence:.0%}). Done: {', '.join(reading.actions)}.",
-    )
-
-
-def _severity(actions: set[Any]) -> alerts.Severity | None:
-    if "send_sms_alert_to_dave" in actions:
-        return "emergency"
-    if "send_urgent_alert" in actions:
-        return "urgent"
-    return "warning" if "send_slack_alert" in actions else None

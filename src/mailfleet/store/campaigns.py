@@ -238,6 +238,15 @@ async def wanted_elsewhere(db: Connection, mailbox_id: UUID, campaign_id: UUID) 
     return dict(found)
 
 
+async def set_factor(db: Connection, id: UUID, factor: float) -> None:
+    """The part of its new leads a day that it may take (S1)."""
+    await execute(db, "update mailfleet.campaigns set limit_factor = %s where id = %s", [factor, id])
+
+
+async def factor(db: Connection, id: UUID) -> float:
+    return await value(db, "select limit_factor::float8 from mailfleet.campaigns where id = %s", [id])
+
+
 async def lead_states(db: Connection, campaign_id: UUID) -> Mapping[str, int]:
     found = await tuples(
         db,

@@ -15,6 +15,7 @@ from mailfleet.store.database import Connection, execute, row, rows
 Scope = Literal["workspace", "client", "domain", "mailbox", "campaign", "platform"]
 Kind = Literal["sending", "new_leads"]
 ActorKind = Literal["machine", "person", "vendor"]
+LEAST_FREE = 0.5
 
 _COLUMNS: LiteralString = """id, scope, scope_id, kind, reason, actor, actor_kind, evidence, since, confirmed_at,
     released_at, released_by"""
@@ -124,21 +125,38 @@ async def over_mailbox(db: Connection, mailbox_id: UUID, kind: Kind) -> Sequence
     )
 
 
-async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind) -> Sequence[Hold]:
-    """Every hold that reaches this campaign: its own, its client's, its platform's, the workspace's."""
+async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind, *, least: float = LEAST_FREE) -> Sequence[Hold]:
+    """Every hold that reaches this campaign: its own, its client's, its platform's, the workspace's.
+
+    Of `new_leads`, also those on its mailboxes and their domains, where less than `least` of its mailboxes would take
+    new leads: the platform decides which mailbox writes to a lead, so the few free ones cannot be chosen. (Sending of a
+    mailbox or a domain is stopped at the mailboxes themselves.)
+    """
     return await rows(
         db,
         Hold,
-        """select h.id, h.scope, h.scope_id, h.kind, h.reason, h.actor, h.actor_kind, h.evidence, h.since,
+        """with boxes as (
+               select m.id, m.domain_id, exists (
+                          select 1 from mailfleet.holds h where h.released_at is null and h.kind = 'new_leads'
+                             and ((h.scope = 'mailbox' and h.scope_id = m.id::text)
+                                  or (h.scope = 'domain' and h.scope_id = m.domain_id::text))) as held
+               from mailfleet.campaign_mailboxes cm join mailfleet.mailboxes m on m.id = cm.mailbox_id
+               where cm.campaign_id = %(id)s and cm.removed_at is null),
+           few as (
+               select coalesce((count(*) filter (where not held))::float8 < %(least)s * count(*), false) as so
+               from boxes)
+           select h.id, h.scope, h.scope_id, h.kind, h.reason, h.actor, h.actor_kind, h.evidence, h.since,
                   h.confirmed_at, h.released_at, h.released_by
-           from mailfleet.holds h join mailfleet.campaigns c on c.id = %(id)s
+           from mailfleet.holds h join mailfleet.campaigns c on c.id = %(id)s cross join few
            where h.released_at is null and h.kind = %(kind)s
              and (h.scope = 'workspace'
                   or (h.scope = 'campaign' and h.scope_id = c.id::text)
                   or (h.scope = 'platform' and h.scope_id = c.platform)
-                  or (h.scope = 'client' and h.scope_id = c.client_id::text))
+                  or (h.scope = 'client' and h.scope_id = c.client_id::text)
+                  or (h.kind = 'new_leads' and few.so and h.scope in ('mailbox', 'domain')
+                      and h.scope_id in (select id::text from boxes union select domain_id::text from boxes)))
            order by h.since, h.id""",
-        {"id": campaign_id, "kind": kind},
+        {"id": campaign_id, "kind": kind, "least": least},
     )
 
 
@@ -235,3 +253,65 @@ async def campaign_resumed(db: Connection, campaign_id: UUID, *, paused_by: Sequ
         [at, campaign_id, list(paused_by)],
     )
     return changed == 1
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """A running campaign, and which part of its mailboxes may take new leads."""
+
+    id: UUID
+    client_id: UUID
+    name: str
+    limit_factor: float
+    free: float
+
+
+async def free_shares(db: Connection) -> Sequence[Share]:
+    """Campaigns whose limit differs, or may have to differ, from the whole."""
+    return await rows(
+        db,
+        Share,
+        """select c.id, c.client_id, c.name, c.limit_factor::float8 as limit_factor,
+                  coalesce(1 - (count(*) filter (where exists (
+                      select 1 from mailfleet.holds h where h.released_at is null and h.kind = 'new_leads'
+                         and ((h.scope = 'mailbox' and h.scope_id = m.id::text)
+                              or (h.scope = 'domain' and h.scope_id = m.domain_id::text)))))::float8
+                      / nullif(count(m.id), 0), 1)::float8 as free
+           from mailfleet.campaigns c
+           left join mailfleet.campaign_mailboxes cm on cm.campaign_id = c.id and cm.removed_at is null
+           left join mailfleet.mailboxes m on m.id = cm.mailbox_id
+           where c.state = 'running' group by c.id order by c.id""",
+    )
+
+
+class Staff(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign that is meant to send, how many mailboxes it was given and how many of them can send."""
+
+    id: UUID
+    client_id: UUID
+    name: str
+    given: int
+    able: int
+    lacking: list[str]
+
+
+async def staffs(db: Connection) -> Sequence[Staff]:
+    """Of campaigns that run or that the machine paused; `lacking` are the addresses that cannot send."""
+    return await rows(
+        db,
+        Staff,
+        """with boxes as (
+               select cm.campaign_id, m.address,
+                      m.state = 'PRODUCTION' and m.connected is not false and m.missing_since is null
+                      and m.resting_since is null and not exists (
+                          select 1 from mailfleet.holds h where h.released_at is null and h.kind = 'sending'
+                             and ((h.scope = 'mailbox' and h.scope_id = m.id::text)
+                                  or (h.scope = 'domain' and h.scope_id = m.domain_id::text))) as able
+               from mailfleet.campaign_mailboxes cm join mailfleet.mailboxes m on m.id = cm.mailbox_id
+               where cm.removed_at is null)
+           select c.id, c.client_id, c.name, count(b.address)::int as given,
+                  (count(*) filter (where b.able))::int as able,
+                  coalesce(array_agg(b.address order by b.address) filter (where not b.able), '{}') as lacking
+           from mailfleet.campaigns c left join boxes b on b.campaign_id = c.id
+           where c.state = 'running' or (c.state = 'paused' and c.paused_by = 'machine')
+           group by c.id order by c.id""",
+    )

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
+from mailfleet.rules.schedule import Window
 from mailfleet.store.database import Connection, execute, json_rows, row, rows, tuples, value
 
 State = Literal["NEW", "WARMING", "PRODUCTION", "DEGRADED", "RETIRED", "ERROR"]
@@ -18,7 +19,8 @@ HeatState = Literal["UNKNOWN", "THIN", "OK"]
 _COLUMNS: LiteralString = """m.id, m.client_id, m.domain_id, m.persona_id, m.address, m.display_name, m.timezone,
     m.state, m.state_since, m.version, m.warming_since, m.warmup_days, m.warm_elsewhere, m.error_retries, m.host,
     m.secret_id, m.connected, m.disabled_since, m.heat::float8 as heat, m.heat_state,
-    m.limit_factor::float8 as limit_factor, m.monitor_minutes, m.estimated_ready_date, m.created_at"""
+    m.limit_factor::float8 as limit_factor, m.monitor_minutes, m.estimated_ready_date, m.created_at, m.warmup_owner,
+    m.resting_since, m.working_since, m.missing_since"""
 
 
 class Mailbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,21 @@ class Mailbox(msgspec.Struct, frozen=True, kw_only=True):
     monitor_minutes: int
     estimated_ready_date: date | None
     created_at: datetime
+    warmup_owner: str
+    resting_since: datetime | None
+    working_since: datetime | None
+    missing_since: datetime | None
+    """The platform does not list it any more."""
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What one sending campaign wants of a mailbox a day."""
+
+    campaign: str
+    wanted: int
+    factor: float
+    platform: str
+    window: Window | None
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -328,15 +345,61 @@ async def entered(db: Connection, mailbox_id: UUID, state: State) -> Sequence[da
     return [at for (at,) in found]
 
 
-async def campaign_wish(db: Connection, mailbox_id: UUID) -> int:
-    """Mails a day that the running campaigns of this mailbox ask of it together; 0: none asks."""
-    return await value(
+async def asks(db: Connection, mailbox_id: UUID) -> Sequence[Ask]:
+    """Of the campaigns that send or are about to, by the time they were made."""
+    found = await tuples(
         db,
-        """select coalesce(sum(cm.daily_cap), 0)::int
+        """select c.id::text, greatest(cm.daily_cap, coalesce((c.config->>'daily_per_mailbox')::int, 0)),
+                  c.limit_factor::float8, c.platform, c.config->'schedule'
            from mailfleet.campaign_mailboxes cm join mailfleet.campaigns c on c.id = cm.campaign_id
-           where cm.mailbox_id = %s and cm.removed_at is null and c.state in ('ready', 'running')""",
+           where cm.mailbox_id = %s and cm.removed_at is null and c.state in ('ready', 'running')
+           order by c.created_at, c.id""",
         [mailbox_id],
     )
+    return [
+        Ask(
+            campaign=campaign, wanted=wanted, factor=factor, platform=platform,
+            window=msgspec.convert(schedule, Window) if schedule else None,
+        )
+        for campaign, wanted, factor, platform, schedule in found
+    ]  # fmt: skip
+
+
+async def places(db: Connection, mailbox_id: UUID) -> Mapping[str, str]:
+    """Platform → what it calls this mailbox."""
+    found = await tuples(
+        db,
+        "select platform, ref from mailfleet.platform_links where kind = 'mailbox' and ours = %s order by 1",
+        [str(mailbox_id)],
+    )
+    return dict(found)
+
+
+async def last_budget(db: Connection, mailbox_id: UUID) -> Budget | None:
+    """The newest there is."""
+    return await row(
+        db,
+        Budget,
+        """select mailbox_id, day, hard_limit, campaign_cap, warmup_target, applied, rule_version
+           from mailfleet.mailbox_budgets where mailbox_id = %s order by day desc limit 1""",
+        [mailbox_id],
+    )
+
+
+async def without_budget(db: Connection, at: datetime) -> Sequence[UUID]:
+    """Mailboxes that warm or send and whose local day has no budget yet, or one by another factor than stands now."""
+    found = await tuples(
+        db,
+        """select m.id from mailfleet.mailboxes m
+           left join mailfleet.mailbox_budgets b
+                on b.mailbox_id = m.id and b.day = (%(at)s at time zone m.timezone)::date
+           where m.state in ('WARMING', 'PRODUCTION', 'DEGRADED')
+             and (b.mailbox_id is null or (b.applied->>'factor')::numeric is distinct from m.limit_factor
+                  or b.applied->>'read_back' = 'false')
+           order by m.address""",
+        {"at": at},
+    )
+    return [id for (id,) in found]
 
 
 async def newest_secret(db: Connection, purpose: str) -> UUID | None:

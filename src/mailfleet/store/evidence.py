@@ -1,0 +1,197 @@
+"""What the safeguards judge by: mails and their bounces per mailbox and campaign, in a fixed number of queries.
+
+A bounce belongs to the mail that bounced, not to the hour it came back: a late one does not spoil a quiet day. One
+about us (`block`, `account`) is not the address's fault and does not count; a soft one counts once its lead has had
+`soft_limit` of them (S9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from mailfleet.store.database import Connection, row, rows
+
+Scope = Literal["mailbox", "domain", "campaign"]
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """One mailbox in one campaign. `campaign_id` None: mail of no campaign that we know."""
+
+    mailbox_id: UUID
+    campaign_id: UUID | None
+    sent_day: int
+    bounced_day: int
+    sent_week: int
+    bounced_week: int
+    sent_spam: int
+    complained_spam: int
+    sent_told: int
+    complained_told: int
+
+
+class Spans(msgspec.Struct, frozen=True, kw_only=True):
+    """How far back each looks: auto-pause's bounces, the bands, auto-pause's complaints, a scope's complaints."""
+
+    day: timedelta
+    week: timedelta
+    spam: timedelta
+    told: timedelta
+
+
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    sent: int = 0
+    bounced: int = 0
+    complained: int = 0
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """A mailbox's readings since it entered its state, as two lists of one length, and when it was DEGRADED before."""
+
+    mailbox_id: UUID
+    days: list[date]
+    heats: list[float | None]
+    warmup_sent: int
+    warmup_days: int
+    reputation: float | None
+    read_at: datetime | None
+    degraded_at: list[datetime]
+
+
+async def tallies(
+    db: Connection, mailbox_ids: Sequence[UUID], *, now: datetime, spans: Spans, soft_limit: int
+) -> Sequence[Tally]:
+    """Of these mailboxes, up to now; those without mail have no row."""
+    return await rows(
+        db,
+        Tally,
+        """with sent as (
+               select mailbox_id, campaign_id,
+                      (count(*) filter (where id >= mailfleet.uuid_floor(%(week)s)))::int as week,
+                      (count(*) filter (where id >= mailfleet.uuid_floor(%(day)s)))::int as day,
+                      (count(*) filter (where id >= mailfleet.uuid_floor(%(spam)s)))::int as spam,
+                      (count(*) filter (where id >= mailfleet.uuid_floor(%(told)s)))::int as told
+               from mailfleet.events
+               where mailbox_id = any(%(ids)s) and kind = 'sent'
+                 and id >= mailfleet.uuid_floor(%(first)s) and id < mailfleet.uuid_floor(%(now)s)
+               group by 1, 2),
+           back as (
+               select e.id, e.mailbox_id, e.campaign_id, coalesce(s.id, e.id) as cohort, e.lead_id,
+                      coalesce(e.detail->>'class', 'hard') as class
+               from mailfleet.events e
+               left join lateral (
+                   select max(s.id::text)::uuid as id from mailfleet.events s
+                   where s.lead_id = e.lead_id and s.kind = 'sent'
+                     and s.campaign_id is not distinct from e.campaign_id
+                     and (e.step is null or s.step is null or s.step = e.step)) s on true
+               where e.mailbox_id = any(%(ids)s) and e.kind = 'bounced'
+                 and e.id >= mailfleet.uuid_floor(%(week)s) and e.id < mailfleet.uuid_floor(%(now)s)),
+           bad as (
+               select b.mailbox_id, b.campaign_id, min(b.cohort::text)::uuid as cohort
+               from back b left join mailfleet.leads l on class = 'soft' and l.id = b.lead_id
+               where class in ('hard', 'complaint') or (class = 'soft' and l.soft_bounces >= %(soft)s)
+               group by b.mailbox_id, b.campaign_id,
+                        case when class = 'soft' then b.lead_id::text else b.id::text end),
+           bounced as (
+               select mailbox_id, campaign_id,
+                      (count(*) filter (where cohort >= mailfleet.uuid_floor(%(week)s)))::int as week,
+                      (count(*) filter (where cohort >= mailfleet.uuid_floor(%(day)s)))::int as day
+               from bad group by 1, 2),
+           complained as (
+               select mailbox_id, campaign_id,
+                      (count(*) filter (where id >= mailfleet.uuid_floor(%(spam)s)))::int as spam,
+                      (count(*) filter (where id >= mailfleet.uuid_floor(%(told)s)))::int as told
+               from mailfleet.events
+               where mailbox_id = any(%(ids)s) and kind = 'complained'
+                 and id >= mailfleet.uuid_floor(%(first)s) and id < mailfleet.uuid_floor(%(now)s)
+               group by 1, 2),
+           of_all as (
+               select mailbox_id, campaign_id, day as sd, week as sw, spam as ss, told as st,
+                      0 as bd, 0 as bw, 0 as cs, 0 as ct from sent
+               union all select mailbox_id, campaign_id, 0, 0, 0, 0, day, week, 0, 0 from bounced
+               union all select mailbox_id, campaign_id, 0, 0, 0, 0, 0, 0, spam, told from complained)
+           select mailbox_id, campaign_id, sum(sd)::int as sent_day, sum(bd)::int as bounced_day,
+                  sum(sw)::int as sent_week, sum(bw)::int as bounced_week, sum(ss)::int as sent_spam,
+                  sum(cs)::int as complained_spam, sum(st)::int as sent_told, sum(ct)::int as complained_told
+           from of_all group by 1, 2""",
+        {
+            "ids": list(mailbox_ids),
+            "now": now,
+            "day": now - spans.day,
+            "week": now - spans.week,
+            "spam": now - spans.spam,
+            "told": now - spans.told,
+            "soft": soft_limit,
+            "first": now - max(spans.week, spans.spam, spans.told, spans.day),
+        },
+    )
+
+
+async def since(db: Connection, scope: Scope, scope_id: str, *, since: datetime, now: datetime, soft: int) -> Sums:
+    """One scope's mails from an instant on, with the bounces of those mails."""
+    found = await row(
+        db,
+        Sums,
+        """with boxes as (
+               select id from mailfleet.mailboxes
+               where (%(scope)s = 'mailbox' and id::text = %(id)s)
+                  or (%(scope)s = 'domain' and domain_id::text = %(id)s)),
+           mine as (
+               select e.id, e.kind, e.lead_id, e.campaign_id, e.step, coalesce(e.detail->>'class', 'hard') as class
+               from mailfleet.events e
+               where e.kind in ('sent', 'bounced', 'complained')
+                 and e.id >= mailfleet.uuid_floor(%(since)s) and e.id < mailfleet.uuid_floor(%(now)s)
+                 and case when %(scope)s = 'campaign' then e.campaign_id::text = %(id)s
+                          else e.mailbox_id in (select id from boxes) end)
+           select (count(*) filter (where m.kind = 'sent'))::int as sent,
+                  (count(*) filter (where m.kind = 'bounced' and m.class in ('hard', 'complaint')
+                                      and coalesce(s.id, m.id) >= mailfleet.uuid_floor(%(since)s))
+                   + count(distinct m.lead_id) filter (where m.kind = 'bounced' and m.class = 'soft'
+                                      and l.soft_bounces >= %(soft)s
+                                      and coalesce(s.id, m.id) >= mailfleet.uuid_floor(%(since)s)))::int as bounced,
+                  (count(*) filter (where m.kind = 'complained'))::int as complained
+           from mine m
+           left join mailfleet.leads l on m.class = 'soft' and m.kind = 'bounced' and l.id = m.lead_id
+           left join lateral (
+               select max(s.id::text)::uuid as id from mailfleet.events s
+               where m.kind = 'bounced' and s.lead_id = m.lead_id and s.kind = 'sent'
+                 and s.campaign_id is not distinct from m.campaign_id
+                 and (m.step is null or s.step is null or s.step = m.step)) s on true""",
+        {"scope": scope, "id": scope_id, "since": since, "now": now, "soft": soft},
+    )
+    return found or Sums()
+
+
+async def histories(db: Connection, mailbox_ids: Sequence[UUID], *, platform: str, days: int) -> Sequence[History]:
+    """Readings of these mailboxes since each entered its state, `days` back at most; every mailbox has a row."""
+    return await rows(
+        db,
+        History,
+        """select m.id as mailbox_id, coalesce(r.days, '{}') as days, coalesce(r.heats, '{}') as heats,
+                  coalesce(r.warmup_sent, 0) as warmup_sent, coalesce(r.warmup_days, 0) as warmup_days,
+                  n.reputation, n.read_at, coalesce(t.at, '{}') as degraded_at
+           from mailfleet.mailboxes m
+           left join lateral (
+               select array_agg(r.day order by r.day) filter (where r.taken_at > m.state_since) as days,
+                      array_agg(r.heat::float8 order by r.day) filter (where r.taken_at > m.state_since) as heats,
+                      (sum(r.warmup_sent_day) filter (where r.day >= w.began))::int as warmup_sent,
+                      (count(*) filter (where r.warmup_sent_day > 0 and r.day >= w.began))::int as warmup_days
+               from mailfleet.mailbox_readings r,
+                    (select (coalesce(m.warming_since, m.created_at) at time zone m.timezone)::date as began) w
+               where r.mailbox_id = m.id and r.platform = %(platform)s
+                 and r.day >= least(w.began, (m.state_since at time zone m.timezone)::date) - %(days)s::int) r on true
+           left join lateral (
+               select vendor_reputation::float8 as reputation, taken_at as read_at
+               from mailfleet.mailbox_readings
+               where mailbox_id = m.id and platform = %(platform)s and heat_state <> 'UNKNOWN'
+               order by day desc limit 1) n on true
+           left join lateral (
+               select array_agg(at order by id) as at from mailfleet.transitions
+               where entity = 'mailbox' and entity_id = m.id::text and to_state = 'DEGRADED') t on true
+           where m.id = any(%(ids)s)""",
+        {"ids": list(mailbox_ids), "platform": platform, "days": days},
+    )
