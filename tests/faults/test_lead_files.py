@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import pytest
@@ -62,9 +61,7 @@ def test_an_encoding_that_is_named_wrongly_is_refused(tmp_path: Path, encoding: 
         tables.look(_file(tmp_path, GERMAN.encode("latin-1")), encoding=encoding)
 
 
-@pytest.mark.parametrize(
-    "content", [gzip.compress(GERMAN.encode(), mtime=0), GERMAN.encode("utf-16-le"), bytes(range(256))]
-)
+@pytest.mark.parametrize("content", [GERMAN.encode("utf-16-le"), bytes(range(256))])
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(BadFile) as told:
         tables.look(_file(tmp_path, content))

@@ -54,7 +54,7 @@ def test_a_campaign_file_is_refused_whole(run: Run, tmp_path: Path, dsn: str, te
         (("lead", "suppress", "rubbish"), "@-sign"),
         (("lead", "suppress", "com.au", "--scope", "domain"), "registered"),
         (("lead", "suppress", "Jo Lee", "--scope", "person"), "First Last|domain"),
-        (("lead", "suppressions", "--save", "/nowhere/list.csv"), "cannot be written"),
+        (("suppression", "save", "/nowhere/list.csv"), "cannot be written"),
         (("event", "complaint", "rubbish"), "@-sign"),
         (("event", "list", "--kind", "rubbish"), "complained"),
         (("event", "list", "--received", "rubbish"), "ignored"),

@@ -59,6 +59,7 @@ class Desk:
         self.calls: list[str] = []
         self.blocked: list[str] = []
         self.unsubscribed: list[str] = []
+        self.forgotten: list[tuple[str, str]] = []
         self.refuses: dict[str, str] = {}
         self.lose: str | None = None
         self.during: Any = None
@@ -150,6 +151,9 @@ class Desk:
 
     async def unsubscribe_lead(self, lead_ref: str) -> None:
         self.unsubscribed.append(lead_ref)
+
+    async def forget_lead(self, campaign_ref: str, lead_ref: str) -> None:
+        self.forgotten.append((campaign_ref, lead_ref))
 
     async def block(self, addresses: Sequence[str]) -> None:
         self.blocked += addresses

@@ -12,6 +12,7 @@ from tests.leads.files import HEADER, people, row, write
 
 from mailfleet.errors import BadFile
 from mailfleet.services import clients, imports, suppression
+from mailfleet.services.imports import Request
 from mailfleet.services.lead_rows import Options
 
 pytestmark = pytest.mark.anyio
@@ -121,7 +122,7 @@ async def test_other_delimiters_and_quoted_commas(world: Any, tmp_path: Path, ma
         (b"  \n \n", "is empty"),
         (b"email,first_name\n", "no rows"),
         (b"name,phone\nBo,1\n", "name, phone"),
-        (b"PK\x03\x04\x00\x00\x08\x00", "zero bytes"),
+        (b"PK\x03\x04\x00\x00\x08\x00", "cannot be read as a workbook"),
         (b'email\n"bo@firm-mfdemo.com\n' + b"x" * 200_000, "line"),
     ],
 )
@@ -147,7 +148,7 @@ async def test_role_addresses_wait_for_a_decision(world: Any, tmp_path: Path) ->
     taken = await imports.import_leads(
         world.fleet,
         write(tmp_path, [row("info@one-mfdemo.com"), *people(1)], "b.csv"),
-        options=Options(take_roles=True),
+        Request(options=Options(take_roles=True)),
     )
     assert taken.taken == 2
 
@@ -189,10 +190,12 @@ async def test_the_gate_is_the_clients_own(world: Any, tmp_path: Path) -> None:
     strict = {"legal": {"strict_countries": ["AU", "DE"]}}
     await clients.put_client(world.fleet, "careful", name="Careful", policy=strict)
     path = write(tmp_path, [row("a@firma-mfdemo.com", country="Germany")])
-    assert (await imports.import_leads(world.fleet, path, client="careful")).taken == 0
-    assert (await imports.import_leads(world.fleet, path, client="agency-os")).taken == 1
+    assert (await imports.import_leads(world.fleet, path, Request(client="careful"))).taken == 0
+    assert (await imports.import_leads(world.fleet, path, Request(client="agency-os"))).taken == 1
 
 
 async def test_a_country_nobody_knows_is_no_default(world: Any, tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="no country 'Atlantis'"):
-        await imports.import_leads(world.fleet, write(tmp_path, people(1)), options=Options(country="Atlantis"))
+        await imports.import_leads(
+            world.fleet, write(tmp_path, people(1)), Request(options=Options(country="Atlantis"))
+        )

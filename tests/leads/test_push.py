@@ -123,7 +123,7 @@ async def test_an_unknown_outcome_is_read_and_never_blindly_repeated(running: An
     done = await go(running)
     assert len(running.desk.made[running.ref].leads) == 10
     assert len(running.desk.calls) - before == (0 if lost == "after" else 10)
-    assert done.added == 10
+    assert (done.added, done.later) == (10, 0)
     await accounted(running)
 
 

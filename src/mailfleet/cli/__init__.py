@@ -37,6 +37,7 @@ COMMANDS = (
     ("mailbox", "mailfleet.cli.mailbox:app", "See, warm, graduate and retire mailboxes."),
     ("campaign", "mailfleet.cli.campaign:app", "Create, start and pause campaigns."),
     ("lead", "mailfleet.cli.lead:app", "Import leads, push them, and see what became of each."),
+    ("suppression", "mailfleet.cli.suppression:app", "The list of those never written to: add, load, save, show."),
     ("vendor", "mailfleet.cli.vendor:app", "See how the vendors answer, and whether they answer as written."),
     ("event", "mailfleet.cli.event:app", "Read what happened, and apply what was received."),
     ("classify", "mailfleet.cli.classify:app", "Judge a file of bounces or replies, to measure the classifiers."),
@@ -76,7 +77,7 @@ def parser() -> App:
 def overview() -> str:
     """What `mailfleet --help` prints: the commands are a table here, so that help needs no parser and is instant."""
     lines = [f"Usage: mailfleet COMMAND [--json] [--debug]\n\n{SUMMARY}\n\nCommands:"]
-    lines += [f"  {name:<10} {told}" for name, _, told in COMMANDS]
+    lines += [f"  {name:<11} {told}" for name, _, told in COMMANDS]
     return "\n".join([*lines, "", "`mailfleet COMMAND --help` tells more. Exit codes:", *EXIT_CODES, ""])
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from mailfleet.cli.output import Json, Limit, Yes, say, show, show_one
+from mailfleet.cli.output import Json, Limit, Yes, bar, emit_to, say, show, show_one
 
 app = App(name="lead", help="Import leads, push them, and see what became of each.")
 
@@ -26,14 +26,17 @@ def import_(
     campaign: str | None = None,
     map: list[str] | None = None,
     encoding: str = "",
+    sheet: str = "",
     country: str = "",
     source: str = "",
     take_roles: bool = False,
-    refusals: Path | None = None,
+    report: Annotated[Path | None, Parameter(name=["--report", "--refusals"])] = None,
     dry_run: bool = False,
     json: Json = False,
 ) -> int:
-    """Takes a CSV or TSV file in and says of every row that was refused why.
+    """Takes a file of leads in and says of every row that was refused why.
+
+    CSV, TSV, JSON lines or a workbook (XLSX), packed by gzip or not. Encoding, delimiter and columns are found.
 
     Parameters
     ----------
@@ -42,34 +45,41 @@ def import_(
     campaign
         Id or name of the campaign they are for; without one they wait for the client's next push.
     map
-        FIELD=COLUMN, where the columns' names do not say it, e.g. email=Kontakt.
+        FIELD=COLUMN, where the columns' names do not say it, e.g. email=Kontakt; kept for the next file like it.
     encoding
         Which encoding the file is in, where it is neither UTF-8 nor Western European, e.g. cp1250.
+    sheet
+        Which sheet of a workbook; the first without it.
     country
         Country of rows that name none, e.g. DE.
     source
         Where they come from, for rows that do not say it.
     take_roles
         Take addresses of functions (info@) too.
-    refusals
-        Where to write every refused row as CSV.
+    report
+        Where to write every refused row as CSV, with its number and reason.
     dry_run
-        Only show how the file would be read.
+        Judge every row and store none.
     """
     mapped = {field: column for field, _, column in (pair.partition("=") for pair in map or [])}
-    if dry_run:
-        show_one(asyncio.run(_preview(file, mapped, encoding)), as_json=json)
-        return 0
-    options = {"country": country, "source": source, "take_roles": take_roles}
-    report = asyncio.run(_import(file, client, campaign, mapped, encoding, options, refusals))
+    request = {
+        "client": client, "columns": mapped, "encoding": encoding, "sheet": sheet,
+        "options": {"country": country, "source": source, "take_roles": take_roles},
+    }  # fmt: skip
+    found = asyncio.run(_import(file, request, campaign, report, dry_run))
     if json:
-        show_one(report, as_json=True)
-    else:
-        file = f"{report['file']} ({report['encoding']})"
-        say(f"{report['taken']} taken, {report['refused']} refused of {report['rows']} rows in {file}")
-        if report["unknown_country"]:
-            say(f"{report['unknown_country']} rows name no known country and were held to the strictest rule.")
-        show(report["by_rule"], columns=("rule", "n", "rows"), title="Refused")
+        show_one(found, as_json=True)
+        return 0
+    kind = f"{found['kind']}, {found['encoding']}" if found["kind"] else found["encoding"]
+    columns = ", ".join(f"{column} → {field}" for column, field in found["columns"].items())
+    say(f"Columns ({found['mapping']}): {columns}")
+    taken = "would be taken" if dry_run else "taken"
+    say(f"{found['taken']} {taken}, {found['refused']} refused of {found['rows']} rows in {found['file']} ({kind})")
+    if found["again"]:
+        say("This very file was imported before: nothing was done.")
+    if found["unknown_country"]:
+        say(f"{found['unknown_country']} rows name no known country and were held to the strictest rule.")
+    show(found["by_rule"], columns=("rule", "n", "rows"), title="Refused")
     return 0
 
 
@@ -113,7 +123,7 @@ def show_(email: str, *, json: Json = False) -> None:
 def suppress(
     value: str, *, scope: Scope = "address", client: Client = None, reason: str = "manual", json: Json = False
 ) -> None:
-    """Never write there again; what is under way is stopped.
+    """Never write there again; what is under way is stopped. The same as `mailfleet suppression add`.
 
     Parameters
     ----------
@@ -124,23 +134,84 @@ def suppress(
     reason
         manual, unsubscribe, complaint, hard_bounce, negative_reply, invalid, vendor or erasure.
     """
-    show_one(asyncio.run(_suppress(value, scope, client, reason)), as_json=json)
+    from mailfleet.cli import suppression
+
+    suppression.add(value, scope=scope, client=client, reason=reason, json=json)
 
 
 @app.command
-def suppressions(
-    *, load: Path | None = None, save: Path | None = None, client: Client = None, json: Json = False
-) -> None:
-    """The list of those never written to: counted, loaded from a file, or saved to one.
+def fix(
+    email: str = "",
+    *,
+    set: list[str] | None = None,
+    campaign: str | None = None,
+    client: Client = None,
+    json: Json = False,
+) -> int:
+    """Brings leads that could not be sent as they were back to those that are ready.
+
+    Without an address every lead set aside for its merge fields is judged again, after the campaign's text or the
+    leads were corrected. Exit code 3 when some still cannot be sent.
 
     Parameters
     ----------
-    load
-        A CSV file with a column email, domain or value.
-    save
-        Where to write the list.
+    email
+        One lead.
+    set
+        FIELD=VALUE, what the lead lacks, e.g. first_name=Bo.
+    campaign
+        Id or name: only that campaign's.
     """
-    show_one(asyncio.run(_suppressions(load, save, client)), as_json=json)
+    values = {field: value for field, _, value in (pair.partition("=") for pair in set or [])}
+    result = asyncio.run(_fix(email, values, campaign, client))
+    show_one(result, as_json=json)
+    return ATTENTION if result["still_invalid"] else 0
+
+
+@app.command
+def export(email: str, *, to: Path | None = None, json: Json = False) -> None:
+    """Everything that is held of a person, for a request of access.
+
+    Parameters
+    ----------
+    email
+        The person's address.
+    to
+        Where to write it as JSON; without it, it is shown.
+    """
+    found = asyncio.run(_export(email))
+    if to:
+        emit_to(to, found)
+        say(f"Written to {to}. Who asked for it and when is in the audit.")
+    else:
+        show_one(found, as_json=json)
+
+
+@app.command
+def erase(email: str, *, reason: str = "request", yes: Yes = False, json: Json = False) -> int:
+    """Erases a person here and at the platforms; what stays is a keyed hash that keeps them from being written to.
+
+    Parameters
+    ----------
+    email
+        The person's address.
+    reason
+        Why, for the audit.
+    """
+    result = asyncio.run(_erase(email, reason, yes))
+    show_one(result, as_json=json)
+    return 0 if yes or not result["leads"] else ATTENTION
+
+
+@app.command
+def retain(*, yes: Yes = False, json: Json = False) -> int:
+    """Purges leads that were never sent to, or never answered, after the policy's days of retention.
+
+    Without --yes it says how many that are. The schedule does the same every day.
+    """
+    result = asyncio.run(_retain(yes))
+    show_one(result, as_json=json)
+    return 0 if yes or not result["due"] else ATTENTION
 
 
 @app.command
@@ -191,38 +262,65 @@ def tasks(*, done: UUID | None = None, json: Json = False) -> None:
     show(asyncio.run(_tasks(done)), as_json=json, columns=columns)
 
 
-async def _preview(file: str, mapped: dict[str, str], encoding: str) -> dict[str, Any]:
-    from mailfleet.services import imports
-
-    table, columns = await imports.preview(file, columns=mapped, encoding=encoding)
-    return {
-        "file": table.name, "encoding": table.encoding, "delimiter": table.delimiter, "rows": table.rows,
-        "columns": columns.named(),
-    }  # fmt: skip
-
-
 async def _import(
-    file: str,
-    client: str | None,
-    campaign: str | None,
-    mapped: dict[str, str],
-    encoding: str,
-    options: dict[str, Any],
-    refusals: Path | None,
+    file: str, request: dict[str, Any], campaign: str | None, report: Path | None, dry_run: bool
 ) -> dict[str, Any]:
     import msgspec
 
     from mailfleet.cli.session import opened
     from mailfleet.services import campaigns, imports
-    from mailfleet.services.lead_rows import Options
 
     async with opened() as fleet:
         target = (await campaigns.find(fleet, campaign)).id if campaign else None
-        report = await imports.import_leads(
-            fleet, file, client=client, campaign_id=target, columns=mapped, encoding=encoding,
-            options=Options(**options), refusals_to=refusals,
-        )  # fmt: skip
-    return msgspec.to_builtins(report)
+        asked = msgspec.convert({**request, "campaign_id": target}, imports.Request)
+        with bar("rows") as progress:
+            found = await imports.import_leads(
+                fleet, file, asked, refusals_to=report, progress=progress, dry_run=dry_run
+            )
+    return msgspec.to_builtins(found)
+
+
+async def _fix(email: str, values: dict[str, str], campaign: str | None, client: str | None) -> dict[str, Any]:
+    import msgspec
+
+    from mailfleet.cli.session import address, opened
+    from mailfleet.services import campaigns, lead_fix
+
+    async with opened() as fleet:
+        target = (await campaigns.find(fleet, campaign)).id if campaign else None
+        if email:
+            fixed = await lead_fix.fix(fleet, address(email), values, client=client, campaign_id=target)
+        else:
+            fixed = await lead_fix.fix_all(fleet, campaign_id=target, client=client)
+    return msgspec.to_builtins(fixed)
+
+
+async def _export(email: str) -> dict[str, Any]:
+    from mailfleet.cli.session import address, opened
+    from mailfleet.services import privacy
+
+    async with opened() as fleet:
+        return dict(await privacy.access(fleet, address(email)))
+
+
+async def _erase(email: str, reason: str, yes: bool) -> dict[str, Any]:
+    import msgspec
+
+    from mailfleet.cli.session import address, opened
+    from mailfleet.services import privacy
+
+    async with opened() as fleet:
+        return msgspec.to_builtins(await privacy.erase(fleet, address(email), reason=reason, apply=yes))
+
+
+async def _retain(yes: bool) -> dict[str, Any]:
+    import msgspec
+
+    from mailfleet.cli.session import opened
+    from mailfleet.services import privacy
+
+    async with opened() as fleet:
+        return msgspec.to_builtins(await privacy.purge(fleet, apply=yes))
 
 
 async def _list(status: str, campaign: str | None, limit: int) -> list[dict[str, Any]]:
@@ -259,47 +357,6 @@ async def _show(email: str) -> dict[str, Any]:
         "owner": msgspec.structs.asdict(owned) if owned else None,
         "events": [msgspec.structs.asdict(each) for each in told],
     }
-
-
-async def _suppress(value: str, scope: Scope, client: str | None, reason: str) -> dict[str, Any]:
-    import msgspec
-
-    from mailfleet.cli.session import opened
-    from mailfleet.errors import BadFile
-    from mailfleet.services import suppression
-    from mailfleet.services.clients import the_client
-    from mailfleet.store.suppressions import Reason
-
-    try:
-        why = msgspec.convert(reason, Reason)
-    except msgspec.ValidationError as error:
-        raise BadFile(f"There is no reason {reason!r}.", hint=str(error)) from error
-    async with opened() as fleet:
-        owner = None
-        if client:
-            async with fleet.db.connection() as db:
-                owner = (await the_client(db, client)).id
-        made = await suppression.add(fleet, value, scope=scope, client_id=owner, reason=why)
-    return {"key": made.key, "new": made.new, "stopped": len(made.stopped)}
-
-
-async def _suppressions(load: Path | None, save: Path | None, client: str | None) -> dict[str, Any]:
-    import msgspec
-
-    from mailfleet.cli.session import opened
-    from mailfleet.services import suppression
-    from mailfleet.services.clients import the_client
-    from mailfleet.store import suppressions as store
-
-    async with opened() as fleet:
-        async with fleet.db.connection() as db:
-            owner = (await the_client(db, client)).id if client else None
-        taken = await suppression.import_file(fleet, load, client_id=owner) if load else None
-        saved = await suppression.export_file(fleet, save, client_id=owner) if save else None
-        async with fleet.db.connection() as db:
-            counted = await store.counts(db)
-    more = {"loaded": msgspec.to_builtins(taken)} if taken else {}
-    return {**counted, **more, **({"saved": saved} if saved is not None else {})}
 
 
 async def _push(campaign: str, yes: bool) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -14,7 +16,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
-from mailfleet.errors import Forbidden, Unauthorized
+from mailfleet.errors import BadFile, Forbidden, Unauthorized
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print only JSON on standard output.")]
 Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do it; without this the plan is shown.")]
@@ -28,6 +30,29 @@ def emit(value: object) -> None:
     """One JSON document on standard output and nothing else."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode() + "\n")
     sys.stdout.flush()
+
+
+def emit_to(file: Path, value: object) -> None:
+    """The same into a file that only its owner may read. Raises BadFile."""
+    try:
+        file.touch(mode=0o600)
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2))
+    except OSError as error:
+        raise BadFile(f"{file} cannot be written: {error.strerror or error}.", hint="Choose another place.") from error
+
+
+@contextmanager
+def bar(what: str) -> Generator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal's standard error, called with how many are done and how many there are."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    parts = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
 def show(rows: Iterable[Row], *, as_json: bool = False, columns: Sequence[str] = (), title: str = "") -> None:

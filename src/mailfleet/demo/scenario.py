@@ -139,7 +139,7 @@ async def _import(stage: Stage, examples: Path) -> tuple[Taken, Report, Path]:
     await personas.put_personas(fleet, client, personas.read_file(examples / "personas.toml"))
     suppressed = await suppression.import_file(fleet, examples / "suppressions.csv")
     chosen = _leads(stage, examples / "leads.csv")
-    return suppressed, await imports.import_leads(fleet, chosen, client=CLIENT), chosen
+    return suppressed, await imports.import_leads(fleet, chosen, imports.Request(client=CLIENT)), chosen
 
 
 def _leads(stage: Stage, whole: Path) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -291,3 +291,10 @@ class SendingPlatform(Protocol):
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
         """One raw webhook body as one of our events; None when its kind is not known (kept, counted, not dropped)."""
         ...
+
+
+@runtime_checkable
+class ForgetsLeads(Protocol):
+    """A platform that can take a lead and its data out of a campaign for good (dns-mail L11)."""
+
+    async def forget_lead(self, campaign_ref: str, lead_ref: str) -> None: ...

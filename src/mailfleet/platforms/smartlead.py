@@ -196,6 +196,10 @@ class SmartleadPlatform:
     async def unsubscribe_lead(self, lead_ref: str) -> None:
         await self.client.leads.unsubscribe(lead_ref)
 
+    async def forget_lead(self, campaign_ref: str, lead_ref: str) -> None:
+        """Deleted: the lead itself goes too when it is in no other campaign."""
+        await self.client.leads.delete(campaign_ref, lead_ref)
+
     async def block(self, addresses: Sequence[str]) -> None:
         if addresses:
             await self.client.leads.block(addresses)

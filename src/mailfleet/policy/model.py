@@ -488,6 +488,8 @@ class Legal(Section, frozen=True):
     """What a complete record holds."""
     bases: tuple[str, ...] = ("consent", "inferred", "conspicuous_publication", "legitimate_interest")
     source_required: bool = True
+    retention_days: Days = 90
+    """After so many days a lead that was never sent to, or never answered, is purged (L12)."""
 
 
 class Dns(Section, frozen=True):

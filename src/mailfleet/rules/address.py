@@ -8,7 +8,7 @@ import unicodedata
 from importlib import resources
 
 import msgspec
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from publicsuffixlist import PublicSuffixList
 
 FORMULA = re.compile(r"^[\s\"']*[=+\-@\t\r]")
@@ -16,6 +16,13 @@ COMPANY_NOISE = re.compile(
     r"\b(pty|ltd|limited|inc|incorporated|llc|llp|plc|gmbh|ag|kg|co|corp|corporation|company|group|holdings|"
     r"sarl|sas|sa|srl|spa|bv|nv|ab|as|aps|oy|kk|the|and)\b"
 )
+_NOISE = frozenset(COMPANY_NOISE.pattern.removeprefix(r"\b(").removesuffix(r")\b").split("|"))
+_PLAIN = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9_+-]|\.(?![.@])){0,62})@([A-Za-z0-9.-]{4,180})")
+"""Addresses without anything odd: nearly all there are. Whatever else there may be is email-validator's to judge."""
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z])?")
+_SIGNS = str.maketrans({chr(c): " " for c in range(128) if not re.match(r"\w", chr(c))} | {".": None, "'": None})
+_DOMAINS = 1 << 17
+"""Domains remembered: a list of leads names each several times."""
 
 
 class BadAddress(ValueError):
@@ -42,8 +49,51 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     """At a provider shared by strangers, so exempt from the domain rule (S10)."""
 
 
+class Site(msgspec.Struct, frozen=True):
+    """What is known of an address by its domain."""
+
+    domain: str
+    registrable: str
+    free: bool
+
+
+def plain(email: str) -> tuple[str, Site] | None:
+    """(local part in lower case, site) of an address without anything odd, 20 times faster; None: `normalise` tells."""
+    found = _PLAIN.fullmatch(email)
+    site = _site(found[2].lower()) if found else None
+    return (found[1].lower(), site) if found and site else None
+
+
+@functools.lru_cache(maxsize=_DOMAINS)
+def _site(domain: str) -> Site | None:
+    """None for a host name that is not of plain labels, or that no mail can go to."""
+    if not _HOST.fullmatch(domain) or "--" in domain:
+        return None
+    if domain.rpartition(".")[2] in _special():
+        return None
+    own = registrable(domain)
+    return Site(domain, own, own in _words("free_mail.txt") or domain in _words("free_mail.txt"))
+
+
+@functools.cache
+def _special() -> frozenset[str]:
+    """Top levels no mail goes to, and those below which there are such names: `normalise` tells of them."""
+    return frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
+
+
+def is_role(local: str) -> bool:
+    """Whether the local part names a function, not a person."""
+    return local.split("+")[0] in _words("roles.txt")
+
+
 def normalise(email: str) -> Address:
     """Raises BadAddress with rule `empty`, `formula`, `several` or `syntax`. Nothing is looked up."""
+    if known := plain(email):
+        local, at = known
+        return Address(
+            email=email, norm=f"{local}@{at.domain}", local=local, domain=at.domain, registrable=at.registrable,
+            role=is_role(local), free=at.free,
+        )  # fmt: skip
     given = unicodedata.normalize("NFKC", email).strip().strip("\u200b\ufeff").removeprefix("mailto:").strip("<>")
     _refuse(given)
     try:
@@ -59,7 +109,7 @@ def normalise(email: str) -> Address:
         local=local,
         domain=domain,
         registrable=site,
-        role=local.split("+")[0] in _words("roles.txt"),
+        role=is_role(local),
         free=site in _words("free_mail.txt") or domain in _words("free_mail.txt"),
     )
 
@@ -87,10 +137,13 @@ def is_registrable(domain: str) -> bool:
 
 def company_key(name: str) -> str:
     """A company's name as compared: no case, accents, punctuation or legal form. Empty when nothing is left (S10)."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    plain = re.sub(r"[^\w\s]", " ", plain.replace("&", " and ").replace(".", "").replace("'", ""))
-    return " ".join(COMPANY_NOISE.sub(" ", plain).split())
+    if name.isascii():
+        words = name.lower().translate(_SIGNS).split()  # `&` is `and`, which is left out with the legal forms
+        return " ".join([word for word in words if word not in _NOISE])
+    bare = unicodedata.normalize("NFKD", name.casefold())
+    bare = "".join(c for c in bare if not unicodedata.combining(c))
+    bare = re.sub(r"[^\w\s]", " ", bare.replace("&", " and ").replace(".", "").replace("'", ""))
+    return " ".join(COMPANY_NOISE.sub(" ", bare).split())
 
 
 def is_formula(cell: str) -> bool:

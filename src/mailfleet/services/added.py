@@ -14,6 +14,7 @@ from mailfleet.errors import Busy
 from mailfleet.services import imports, lead_rows, push
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
+from mailfleet.services.lead_batches import Batcher
 from mailfleet.services.lead_rows import Options
 from mailfleet.store import campaigns as store
 from mailfleet.store import imports as records
@@ -36,10 +37,10 @@ async def add(fleet: Fleet, campaign_id: UUID, leads: Sequence[Mapping[str, Any]
             at=fleet.clock.now(),
         )  # fmt: skip
     left = [row for row in rows if row[0] > begun.rows_read]
+    batcher = Batcher(columns, Options(source=fleet.actor), fleet.policy.legal)
     for start in range(0, len(left), imports.BATCH):
-        await imports.store(
-            fleet, begun, left[start : start + imports.BATCH], columns, Options(source=fleet.actor), campaign_id
-        )
+        if chunk := batcher.chunk(left[start : start + imports.BATCH]):
+            await imports.store(fleet, begun, chunk, campaign_id)
     async with fleet.db.transaction() as db:
         done = await records.finish(db, begun.id, fleet.clock.now())
         refused = {each.rule: each.n for each in await records.refused_by_rule(db, begun.id)}

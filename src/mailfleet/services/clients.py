@@ -116,6 +116,14 @@ async def views(fleet: Fleet, db: Connection) -> Mapping[UUID, Fleet]:
     return {client.id: fleet.of(client) for client in await clients.every(db)}
 
 
+async def only(fleet: Fleet, key: str | None) -> UUID | None:
+    """The id of the client of this slug; None without one: everywhere. Raises Unknown."""
+    if not key:
+        return None
+    async with fleet.db.connection() as db:
+        return (await the_client(db, key)).id
+
+
 async def the_client(db: Connection, key: str | None) -> Client:
     """The client of this slug or id; without one, the only client there is. Raises Unknown."""
     if key:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from mailfleet.errors import Conflict, Invalid, NotFound
-from mailfleet.platforms.port import LeadState, SendingPlatform
+from mailfleet.platforms.port import ForgetsLeads, LeadState, SendingPlatform
 from mailfleet.services import alerts
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
@@ -17,6 +18,7 @@ from mailfleet.store.database import Connection
 from mailfleet.store.ownership import Owned
 
 STOP, BLOCK, PAUSE, RESUME, UNSUBSCRIBE = "lead.stop", "lead.block", "lead.pause", "lead.resume", "lead.unsubscribe"
+FORGET = "lead.forget"
 _ENDED = ("stopped", "completed", "blocked", "paused")
 """States at a platform in which a lead gets no further step."""
 _ENDED_LISTS: Sequence[LeadState] = ("paused", "stopped", "blocked")
@@ -51,6 +53,29 @@ async def block(fleet: Fleet, db: Connection, keys: Sequence[str]) -> None:
                     db, BLOCK, {"platform": name, "account": account, "key": key}, now=fleet.clock.now(),
                     dedupe_key=f"{BLOCK}:{name}:{account and account + ':'}{key}",
                 )  # fmt: skip
+
+
+async def forget(fleet: Fleet, db: Connection, owned: Sequence[Owned]) -> None:
+    """Each platform forgets these leads, by its own ids: their addresses are gone here when it is done."""
+    for each in owned:
+        if each.campaign_ref is not None and each.ref is not None:
+            payload = {
+                "platform": each.platform, "client": str(each.client_id), "campaign_ref": each.campaign_ref,
+                "ref": each.ref,
+            }  # fmt: skip
+            await outbox.put(
+                db, FORGET, payload, now=fleet.clock.now(), dedupe_key=f"{FORGET}:{each.lead_id}:{each.epoch}"
+            )
+
+
+async def do_forget(fleet: Fleet, payload: Mapping[str, Any]) -> None:
+    """Where the platform cannot forget, the lead is stopped there and the block list keeps it so."""
+    platform = (await fleet_of(fleet, UUID(payload["client"]))).platform(str(payload["platform"]))
+    try:
+        if isinstance(platform, ForgetsLeads):
+            await platform.forget_lead(str(payload["campaign_ref"]), str(payload["ref"]))
+    except NotFound:
+        return
 
 
 async def pause_until(fleet: Fleet, db: Connection, lead_id: int, until: datetime, *, fact: str) -> bool:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import csv
+import asyncio
+import hashlib
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from mailfleet.errors import BadFile
-from mailfleet.services import lead_rows, tables
+from mailfleet.services import lead_rows, refusals, tables
 from mailfleet.services.clients import the_client
 from mailfleet.services.context import Fleet
+from mailfleet.services.lead_batches import Batcher, Chunk
 from mailfleet.services.lead_rows import Columns, Options
 from mailfleet.services.tables import Table
 from mailfleet.store import audit, imports, leads
+from mailfleet.store.database import Connection
 from mailfleet.store.imports import Import, Refusal, RuleCount
-from mailfleet.store.leads import NewLead
+from mailfleet.store.leads import NotTaken
 
-BATCH = 2000
+BATCH = 20_000
+Mapping_ = Literal["given", "saved", "guessed"]
 Progress = Callable[[int, int], None]
 """Called with rows settled and rows in all."""
 
@@ -33,14 +37,18 @@ Progress = Callable[[int, int], None]
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a file. `again`: this very file had been imported before, and nothing was done.
 
+    `mapping` says where the columns' meaning comes from: `given`, `saved` for this header, or `guessed`.
     `unknown_country`: rows, taken or refused, that the strictest rule judged because no known country stands in them.
+    `import_id` is None for a dry run, which stores nothing.
     """
 
-    import_id: UUID
+    import_id: UUID | None
     file: str
+    kind: str
     encoding: str
     delimiter: str
     columns: Mapping[str, str]
+    mapping: Mapping_
     rows: int
     taken: int
     refused: int
@@ -50,110 +58,104 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     again: bool = False
 
 
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """How a file is to be read and what for. `columns` (our field → file column) is kept for the next file like it."""
+
+    client: str | None = None
+    campaign_id: UUID | None = None
+    columns: Mapping[str, str] = {}
+    encoding: str = ""
+    sheet: str = ""
+    options: Options = Options()
+
+
 async def import_leads(
     fleet: Fleet,
     path: Path | str,
+    request: Request | None = None,
     *,
-    client: str | None = None,
-    campaign_id: UUID | None = None,
-    columns: Mapping[str, str] | None = None,
-    encoding: str = "",
-    options: Options | None = None,
     refusals_to: Path | None = None,
     progress: Progress | None = None,
+    dry_run: bool = False,
 ) -> Report:
-    """Imports a CSV or TSV file, or standard input for `-`.
+    """Imports a CSV, TSV, JSON lines or workbook file, packed by gzip or not, or standard input for `-`.
 
-    The first of several rows with one address wins. A batch and its refusals commit together, so that an interrupted
-    import goes on where it stopped and a repeated one does nothing. Raises BadFile before anything is stored.
+    The first of several rows with one address wins. A chunk and its refusals commit together, so that an interrupted
+    import goes on where it stopped and a repeated one does nothing. A dry run judges every row and stores none; it does
+    not see two rows of one address that lie far apart. Raises BadFile before anything is stored.
     """
-    choice = lead_rows.checked(options or Options())
+    request = request or Request()
+    lead_rows.checked(request.options)
     if refusals_to:
-        with _writing(refusals_to, "a"):
+        with refusals.writing(refusals_to, "a"):
             pass  # a place that cannot be written is told before a lead is taken
-    with _on_disk(path) as (file, name):
-        table = tables.look(file, name=name, encoding=encoding)
-        mapped = lead_rows.map_columns(table.columns, columns)
-        async with fleet.db.transaction() as db:
-            owner = await the_client(db, client)
-            fleet = fleet.of(owner)
-            begun = await imports.begin(
-                db,
-                client_id=owner.id,
-                file_name=name,
-                sha256=table.sha256,
-                columns=mapped.named(),
-                at=fleet.clock.now(),
-            )
-        again = begun.state == "done"
-        if not again:
-            await _settle(fleet, begun, table, mapped, choice, campaign_id, progress)
-        report = await _report(fleet, begun, table, again)
+    with (
+        _on_disk(path) as (file, name),
+        tables.opened(file, name=name, encoding=request.encoding, sheet=request.sheet) as table,
+    ):
+        return await _read(fleet, table, request, refusals_to, progress, dry_run)
+
+
+async def _read(
+    fleet: Fleet, table: Table, request: Request, refusals_to: Path | None, progress: Progress | None, dry_run: bool
+) -> Report:
+    async with fleet.db.transaction() as db:
+        owner = await the_client(db, request.client)
+        fleet = fleet.of(owner)
+        mapped, source = await _mapped(fleet, db, owner.id, table, request.columns, keep=not dry_run)
+    batcher = Batcher(mapped, request.options, fleet.policy.legal)
+    if dry_run:
+        return await _try(fleet, table, batcher, owner.id, (mapped.named(), source), refusals_to, progress)
+    async with fleet.db.transaction() as db:
+        begun = await imports.begin(
+            db, client_id=owner.id, file_name=table.name, sha256=table.sha256, columns=mapped.named(),
+            at=fleet.clock.now(),
+        )  # fmt: skip
+    again = begun.state == "done"
+    if not again:
+        await _settle(fleet, begun, table, batcher, request.campaign_id, progress)
+    report = await _report(fleet, begun, table, source, again)
     if refusals_to:
-        await write_refusals(fleet, report.import_id, refusals_to)
+        await refusals.write_refusals(fleet, begun.id, refusals_to)
     return report
 
 
-async def preview(
-    path: Path | str, *, columns: Mapping[str, str] | None = None, encoding: str = ""
-) -> tuple[Table, Columns]:
-    """What the file is and how its columns would be read; nothing is stored."""
-    with _on_disk(path) as (file, name):
-        table = tables.look(file, name=name, encoding=encoding)
-        return table, lead_rows.map_columns(table.columns, columns)
-
-
-async def write_refusals(fleet: Fleet, import_id: UUID, to: Path) -> int:
-    """Every refused row as CSV; a cell that a spreadsheet would run is quoted with an apostrophe."""
-    written, after = 0, 0
-    with _writing(to) as file:
-        out = csv.writer(file)
-        out.writerow(("row", "rule", "field", "value", "detail", "culprit"))
-        while batch := await _refusals(fleet, import_id, after):
-            out.writerows([_harmless(cell) for cell in _cells(each)] for each in batch)
-            written, after = written + len(batch), batch[-1].row_no
-    return written
-
-
-@contextmanager
-def _writing(to: Path, mode: str = "w") -> Generator[IO[str]]:
-    try:
-        with to.open(mode, encoding="utf-8", newline="") as file:
-            yield file
-    except OSError as error:
-        raise BadFile(f"{to} cannot be written: {error.strerror or error}.", hint="Choose another place.") from error
-
-
-async def _refusals(fleet: Fleet, import_id: UUID, after: int) -> Sequence[Refusal]:
-    async with fleet.db.connection() as db:
-        return await imports.refusals(db, import_id, after=after)
-
-
-def _cells(each: Refusal) -> tuple[object, ...]:
-    return (each.row_no, each.rule, each.field, each.value, each.detail, each.culprit)
-
-
-def _harmless(cell: object) -> str:
-    text = str(cell)
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text[:1] else text
+async def _mapped(
+    fleet: Fleet, db: Connection, client_id: UUID, table: Table, given: Mapping[str, str], *, keep: bool
+) -> tuple[Columns, Mapping_]:
+    """By the mapping given, else by the one kept for this header, else by the columns' names."""
+    header = hashlib.sha256("\x1f".join(map(lead_rows.fold, table.columns)).encode()).hexdigest()
+    known = given or await imports.saved_columns(db, client_id, header)
+    mapped = lead_rows.map_columns(table.columns, known)
+    if given and keep:
+        await imports.save_columns(db, client_id, header, given, fleet.clock.now())
+    return mapped, "given" if given else "saved" if known else "guessed"
 
 
 async def _settle(
     fleet: Fleet,
     begun: Import,
     table: Table,
-    columns: Columns,
-    options: Options,
+    batcher: Batcher,
     campaign_id: UUID | None,
     progress: Progress | None,
 ) -> None:
-    rows = tables.read(table, after=begun.rows_read)
-    settled = 0
-    while batch := list(islice(rows, BATCH)):
-        await store(fleet, begun, batch, columns, options, campaign_id)
-        settled += len(batch)
-        if progress:
-            progress(settled, table.rows)
+    """The next chunk is judged in a thread while the database stores the one before it."""
+    settled, rows = 0, tables.read(table, after=begun.rows_read)
+
+    def judged() -> Chunk | None:
+        return batcher.chunk(islice(rows, BATCH))
+
+    coming = asyncio.create_task(asyncio.to_thread(judged))
+    try:
+        while chunk := await coming:
+            coming = asyncio.create_task(asyncio.to_thread(judged))
+            await store(fleet, begun, chunk, campaign_id)
+            settled += chunk.rows
+            if progress:
+                progress(settled, table.rows)
+    finally:
+        await asyncio.gather(coming, return_exceptions=True)  # the thread reads the file that is closed after this
     async with fleet.db.transaction() as db:
         await imports.finish(db, begun.id, fleet.clock.now())
         await audit.record(
@@ -162,55 +164,73 @@ async def _settle(
         )  # fmt: skip
 
 
-async def store(
-    fleet: Fleet,
-    begun: Import,
-    batch: Sequence[tuple[int, list[str]]],
-    columns: Columns,
-    options: Options,
-    campaign_id: UUID | None,
-) -> None:
-    good, refused = _judged(batch, columns, options, fleet)
-    unknown = sum(lead_rows.country_unknown(each) for each in (*good, *refused))
+async def store(fleet: Fleet, begun: Import, chunk: Chunk, campaign_id: UUID | None) -> None:
+    """One chunk and its refusals, in one transaction."""
     async with fleet.db.transaction() as db:
-        outcomes = await leads.take(
-            db, good, pepper=fleet.suppression_key, client_id=begun.client_id, import_id=begun.id,
+        out = await leads.take(
+            db, chunk.lines, chunk.taken, pepper=fleet.suppression_key, client_id=begun.client_id, import_id=begun.id,
             campaign_id=campaign_id, at=fleet.clock.now(),
         )  # fmt: skip
-        by_row = {lead.row_no: lead for lead in good}
-        refused += [
-            Refusal(
-                row_no=each.row_no, rule=each.why, field="email", value=by_row[each.row_no].email, culprit=each.culprit
-            )
-            for each in outcomes
-            if each.why
-        ]
-        taken = sum(1 for each in outcomes if not each.why)
+        refused = [*chunk.refused, *map(_not_taken, out)]
         await imports.advance(
-            db, begun.id, rows_read=batch[-1][0], taken=taken, refused=refused, unknown_country=unknown
-        )
+            db, begun.id, rows_read=chunk.last, taken=chunk.taken - len(out), refused=refused,
+            unknown_country=chunk.unknown_country,
+        )  # fmt: skip
 
 
-def _judged(
-    batch: Sequence[tuple[int, list[str]]], columns: Columns, options: Options, fleet: Fleet
-) -> tuple[list[NewLead], list[Refusal]]:
-    first: dict[str, NewLead] = {}
-    refused: list[Refusal] = []
-    for number, cells in batch:
-        found = lead_rows.judge(number, cells, columns, options, fleet.policy.legal)
-        if isinstance(found, Refusal):
-            refused.append(found)
-        elif earlier := first.get(found.email_norm):
-            refused.append(
-                Refusal(row_no=number, rule="duplicate_in_file", field="email", value=found.email,
-                        culprit=f"row {earlier.row_no}")
-            )  # fmt: skip
-        else:
-            first[found.email_norm] = found
-    return list(first.values()), refused
+def _not_taken(each: NotTaken) -> Refusal:
+    return Refusal(row_no=each.row_no, rule=each.why, field="email", value=each.email, culprit=each.culprit)
 
 
-async def _report(fleet: Fleet, begun: Import, table: Table, again: bool) -> Report:
+async def _try(
+    fleet: Fleet,
+    table: Table,
+    batcher: Batcher,
+    client_id: UUID,
+    mapping: tuple[Mapping[str, str], Mapping_],
+    refusals_to: Path | None,
+    progress: Progress | None,
+) -> Report:
+    """Every row judged as the import would, and nothing stored."""
+    by_rule: dict[str, RuleCount] = {}
+    examples: list[Refusal] = []
+    unknown = settled = 0
+    with refusals.writing(refusals_to or Path(os.devnull)) as file:
+        refusals.begin(file)
+        rows = tables.read(table)
+        while chunk := await asyncio.to_thread(lambda: batcher.chunk(islice(rows, BATCH))):
+            async with fleet.db.transaction() as db:
+                out = await leads.would_take(db, chunk.lines, client_id=client_id, pepper=fleet.suppression_key)
+            refused = sorted([*chunk.refused, *map(_not_taken, out)], key=lambda each: each.row_no)
+            refusals.put(file, refused)
+            for each in refused:
+                known = by_rule.get(each.rule) or RuleCount(rule=each.rule, n=0, rows=[])
+                by_rule[each.rule] = RuleCount(
+                    rule=each.rule, n=known.n + 1, rows=[*known.rows, each.row_no] if known.n < 5 else known.rows
+                )
+            examples += refused[: 10 - len(examples)]
+            unknown, settled = unknown + chunk.unknown_country, settled + chunk.rows
+            if progress:
+                progress(settled, table.rows)
+    refused_in_all = sum(each.n for each in by_rule.values())
+    return Report(
+        import_id=None,
+        file=table.name,
+        kind=table.kind,
+        encoding=table.encoding,
+        delimiter=table.delimiter,
+        columns=mapping[0],
+        mapping=mapping[1],
+        rows=table.rows,
+        taken=table.rows - refused_in_all,
+        refused=refused_in_all,
+        unknown_country=unknown,
+        by_rule=sorted(by_rule.values(), key=lambda each: (-each.n, each.rule)),
+        examples=examples,
+    )
+
+
+async def _report(fleet: Fleet, begun: Import, table: Table, mapping: Mapping_, again: bool) -> Report:
     async with fleet.db.transaction() as db:
         done = await imports.finish(db, begun.id, fleet.clock.now())
         by_rule = await imports.refused_by_rule(db, begun.id)
@@ -218,9 +238,11 @@ async def _report(fleet: Fleet, begun: Import, table: Table, again: bool) -> Rep
     return Report(
         import_id=begun.id,
         file=table.name,
+        kind=table.kind,
         encoding=table.encoding,
         delimiter=table.delimiter,
         columns=done.columns,
+        mapping=mapping,
         rows=table.rows,
         taken=done.taken,
         refused=done.refused,
@@ -242,8 +264,3 @@ def _on_disk(path: Path | str) -> Generator[tuple[Path, str]]:
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield copy, "standard input"
-
-
-def batches(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Slices of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))

@@ -38,8 +38,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Our field → the column names it is recognised by, folded."""
 
-_BASIS = ("basis", "evidence", "captured_at", "role", "relevance", "no_marketing_statement")
-_LONGEST = 2000
+BASIS = ("basis", "evidence", "captured_at", "role", "relevance", "no_marketing_statement")
+LONGEST = 2000
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +127,7 @@ def judge(number: int, cells: Sequence[str], columns: Columns, options: Options,
     source = values.get("source", "") or options.source
     named = values.get("country", "") or options.country
     country = countries.code(named)
-    basis = {name: values[name] for name in _BASIS if values.get(name)}
+    basis = {name: values[name] for name in BASIS if values.get(name)}
     gate = legal.gate(rule, country=country, source=source, basis=basis)
     if not gate.open:
         return Refusal(row_no=number, rule=gate.rule, field="legal", value=country or named, detail=gate.detail)
@@ -170,7 +170,7 @@ def _lead(
         timezone=values.get("timezone", ""),
         fields={**role, **further},
         source=source,
-        source_at=_time(values.get("source_at", "")),
+        source_at=time_of(values.get("source_at", "")),
         legal_basis=basis,
     )
 
@@ -185,7 +185,7 @@ def _cell(cells: Sequence[str], place: int) -> str:
     text = cells[place] if place < len(cells) else ""
     # Postgres' text holds no zero byte, JSON no lone surrogate.
     text = text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-    return " ".join(text.split())[:_LONGEST]
+    return " ".join(text.split())[:LONGEST]
 
 
 def _formula(number: int, values: Mapping[str, str], further: Mapping[str, str]) -> Refusal | None:
@@ -198,7 +198,10 @@ def _formula(number: int, values: Mapping[str, str], further: Mapping[str, str])
     return None
 
 
-def _time(text: str) -> datetime | None:
+def time_of(text: str) -> datetime | None:
+    """The time an ISO text tells; UTC where it names no zone."""
+    if not text:
+        return None
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -390,7 +390,8 @@ async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
     """Everything that is ready for this campaign. Raises Busy when another run is pushing it."""
     async with _alone(fleet, campaign):
         fleet, opened, ref = await _open_campaign(fleet, campaign.id)
-        settled = await settle_unsettled(fleet, opened, ref)
+        # Those that the platform turned out not to have are ready again, and counted as what becomes of them now.
+        settled = msgspec.structs.replace(await settle_unsettled(fleet, opened, ref), later=0)
         return settled + await _push_all(fleet, opened, ref, await ready(fleet, opened))
 
 

@@ -118,6 +118,19 @@ async def add(
     return made
 
 
+async def find(fleet: Fleet, email: str, *, client_id: UUID | None = None) -> Suppression | None:
+    """The oldest entry by address or domain that covers this address. Raises BadFile for what is none."""
+    try:
+        address = normalise(email)
+    except BadAddress as error:
+        raise BadFile(f"{email!r} is no address: {error}", hint="Give it as name@example.com.") from error
+    async with fleet.db.connection() as db:
+        return await suppressions.covering(
+            db, pepper=fleet.suppression_key, email_norm=address.norm, domain=address.registrable, person_key="",
+            client_id=client_id,
+        )  # fmt: skip
+
+
 async def sweep(fleet: Fleet, *, everything: bool = False) -> int:
     """Stops what is under way although it is suppressed; returns how many leads. Ends when nothing is left.
 
@@ -140,7 +153,11 @@ async def sweep(fleet: Fleet, *, everything: bool = False) -> int:
 
 async def import_file(fleet: Fleet, path: Path, *, client_id: UUID | None = None, reason: Reason = "import") -> Taken:
     """A file with a column `email`, `domain` or `value`: what is valid is added, what is under way is stopped."""
-    table = tables.look(path)
+    with tables.opened(path) as table:
+        return await _import_table(fleet, table, client_id, reason)
+
+
+async def _import_table(fleet: Fleet, table: tables.Table, client_id: UUID | None, reason: Reason) -> Taken:
     folded = [lead_rows.fold(name) for name in table.columns]
     place = next((folded.index(name) for name in ("email", "address", "value", "domain") if name in folded), None)
     if place is None:

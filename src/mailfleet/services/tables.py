@@ -6,15 +6,22 @@ import csv
 import hashlib
 import re
 from collections.abc import Generator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import charset_normalizer
 import msgspec
 
 from mailfleet.errors import BadFile
+from mailfleet.services import table_files
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 256 * 1024
+_LONGEST_LINE = 16
+"""In MB."""
+_FIELD = 100_000
+"""Of a first line, in characters: under the limit that csv sets a cell."""
 _WESTERN = "cp1252"
 _LETTERS = "À-ÖØ-öø-ÿŠšŽžŒœŸ"
 _NOT_WESTERN = re.compile(rf"[^\x00-\x7f{_LETTERS}\u2010-\u2026€™®©°·´§«»¿¡ªº&\xa0\xad]|[{_LETTERS}]{{3}}")
@@ -38,6 +45,19 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     delimiter: str
     columns: tuple[str, ...]
     rows: int
+    kind: str = ""
+    """What it was unpacked from, if it was."""
+    shift: int = 0
+    """Added to a row's number where the file itself has no header."""
+
+
+@contextmanager
+def opened(path: Path, *, name: str = "", encoding: str = "", sheet: str = "") -> Generator[Table]:
+    """The table in a file of any known kind; `look` tells what is refused."""
+    name = name or path.name
+    with table_files.as_text(path, name, sheet=sheet) as text:
+        found = look(text.path, name=name, encoding=encoding)
+        yield msgspec.structs.replace(found, kind=text.kind, shift=text.shift)
 
 
 def look(path: Path, *, name: str = "", encoding: str = "") -> Table:
@@ -48,7 +68,7 @@ def look(path: Path, *, name: str = "", encoding: str = "") -> Table:
     """
     name = name or path.name
     try:
-        head, digest = _digest(path)
+        head, digest = _digest(path, name)
     except OSError as error:
         raise BadFile(f"{name} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
     if not head.strip():
@@ -63,19 +83,27 @@ def look(path: Path, *, name: str = "", encoding: str = "") -> Table:
 
 def read(table: Table, *, after: int = 0) -> Generator[tuple[int, list[str]]]:
     """(row number, cells), as a spreadsheet numbers rows: the header is row 1. Rows up to `after` are left out."""
+    start, shift = max(1, after - table.shift), table.shift
     with table.path.open(encoding=table.encoding, newline="") as file:
         for number, cells in enumerate(csv.reader(file, delimiter=table.delimiter), start=1):
-            if number > max(1, after) and any(cell.strip() for cell in cells):
-                yield number, cells
+            if number > start and not _blank(cells):
+                yield number + shift, cells
 
 
-def _digest(path: Path) -> tuple[bytes, str]:
-    digest = hashlib.sha256()
+def _blank(cells: list[str]) -> bool:
+    return not cells or (not cells[0].strip() and not any(cell.strip() for cell in cells))
+
+
+def _digest(path: Path, name: str) -> tuple[bytes, str]:
+    digest, endless = hashlib.sha256(), 0
     with path.open("rb") as file:
         head = file.read(_SAMPLE)
         digest.update(head)
         while block := file.read(1 << 20):
             digest.update(block)
+            endless = 0 if b"\n" in block or b"\r" in block else endless + 1
+            if endless > _LONGEST_LINE:  # before anything reads it as one line into memory
+                raise BadFile(f"{name} has a line of over {endless} MB.", hint="Is it a table, one lead a line?")
     return head, digest.hexdigest()
 
 
@@ -95,8 +123,14 @@ def _encoding(path: Path, head: bytes, name: str) -> str:
         return _WESTERN
     raise BadFile(
         f"{name} is not in UTF-8, and which encoding it is in cannot be told for certain.",
-        hint="Save it as CSV in UTF-8, or name it: --encoding cp1250 (Central Europe), cp1251 (Cyrillic), …",
+        hint=f"Save it as CSV in UTF-8, or name it: {_suggestion(head)}. Look at the result with --dry-run.",
     )
+
+
+def _suggestion(head: bytes) -> str:
+    best = charset_normalizer.from_bytes(head).best()
+    guess = f"--encoding {best.encoding} is likely; " if best and best.encoding not in ("ascii", "utf_8") else ""
+    return f"{guess}--encoding cp1250 is Central Europe, cp1251 Cyrillic"
 
 
 def _is_utf8(path: Path) -> bool:
@@ -142,7 +176,7 @@ def _first_line(path: Path, encoding: str, name: str) -> str:
 
 
 def _delimiter(line: str) -> str:
-    return max(_DELIMITERS, key=lambda mark: len(next(csv.reader([line], delimiter=mark), [])))
+    return max(_DELIMITERS, key=lambda mark: len(next(csv.reader([line[:_FIELD]], delimiter=mark), [])))
 
 
 def _survey(path: Path, encoding: str, delimiter: str, name: str) -> tuple[tuple[str, ...], int]:
@@ -154,15 +188,20 @@ def _survey(path: Path, encoding: str, delimiter: str, name: str) -> tuple[tuple
             header = next(reader)
             began = ended = reader.line_num
             for cells in reader:
-                rows += any(cell.strip() for cell in cells)
+                rows += not _blank(cells)
                 began, ended = ended + 1, reader.line_num
         except csv.Error as error:
             raise _broken(name, reader.line_num, error) from error
     if ended > began:
         _closed(path, encoding, delimiter, name, began)
+    if len(header) > table_files.MOST_COLUMNS:
+        raise BadFile(
+            f"{name} has {len(header):,} columns; at most {table_files.MOST_COLUMNS} are read.",
+            hint="Is the delimiter right, and the first line the header?",
+        )
     if not rows:
         raise BadFile(
-            f"{name} has no rows, only a header: {', '.join(header)}.",
+            f"{name} has no rows, only a header: {', '.join(header)[:500]}.",
             hint="It needs at least one row below the header.",
         )
     return tuple(cell.strip().strip("\ufeff") for cell in header), rows

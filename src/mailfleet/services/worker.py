@@ -166,6 +166,7 @@ _EACH: dict[str, Callable[[Fleet, Payload], Awaitable[None]]] = {
     commands.PAUSE: commands.do_pause,
     commands.RESUME: commands.do_resume,
     commands.UNSUBSCRIBE: commands.do_unsubscribe,
+    commands.FORGET: commands.do_forget,
     holds.START: holds.do_start,
     alerts.DELIVER: _deliver,
 }

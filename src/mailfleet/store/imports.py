@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, execute, json_rows, row, rows
+from mailfleet.store.database import Connection, execute, json_rows, row, rows, value
 
 _COLUMNS: LiteralString = """id, client_id, file_name, sha256, columns, state, rows_read, taken, refused,
     unknown_country, started_at, finished_at"""
@@ -77,6 +77,30 @@ async def begin(
     )
     assert made is not None
     return made
+
+
+async def saved_columns(db: Connection, client_id: UUID, header_hash: str) -> Mapping[str, str]:
+    """The mapping (our field → file column) that a person gave for this header; empty without one."""
+    return (
+        await value(
+            db,
+            "select columns from mailfleet.column_maps where client_id = %s and header_hash = %s",
+            [client_id, header_hash],
+        )
+        or {}
+    )
+
+
+async def save_columns(
+    db: Connection, client_id: UUID, header_hash: str, columns: Mapping[str, str], at: datetime
+) -> None:
+    await execute(
+        db,
+        """insert into mailfleet.column_maps (client_id, header_hash, columns, updated_at) values (%s, %s, %s, %s)
+           on conflict (client_id, header_hash)
+               do update set columns = excluded.columns, updated_at = excluded.updated_at""",
+        [client_id, header_hash, Json(dict(columns)), at],
+    )
 
 
 async def advance(

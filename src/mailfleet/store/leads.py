@@ -8,6 +8,7 @@ from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 import msgspec
+from psycopg.types.json import Json
 
 from mailfleet.store import suppressions
 from mailfleet.store.database import Connection, execute, json_rows, row, rows, tuples
@@ -88,68 +89,96 @@ class Lead(msgspec.Struct, frozen=True, kw_only=True):
         return {**{name: str(given) for name, given in self.fields.items()}, **own}
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one row. `why` is empty when it was taken."""
+class NotTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that stays out: `why` is suppressed, known_lead or duplicate_in_file, `culprit` what it met."""
 
     row_no: int
-    lead_id: int | None
+    email: str
     why: str
     culprit: str
 
 
+COPIED: LiteralString = """row_no, email, email_norm, domain, free_mail, role_address, person_key, first_name,
+    last_name, company, company_norm, country, timezone, fields, source, legal_basis, source_at"""
+"""The order of the cells of a line for `take`."""
+
+
 async def take(
     db: Connection,
-    batch: Sequence[NewLead],
+    lines: bytes,
+    count: int,
     *,
-    pepper: bytes,
     client_id: UUID,
     import_id: UUID | None,
     campaign_id: UUID | None,
+    pepper: bytes,
     at: datetime,
-) -> Sequence[Outcome]:
-    """Stores the rows that are neither suppressed nor known; one outcome for each, addresses being distinct."""
+) -> Sequence[NotTaken]:
+    """Stores the `count` leads of these lines that are neither suppressed nor known; the others come back.
+
+    Needs a transaction: the lines are copied into a table that ends with it. Their addresses are distinct.
+    """
+    suppressed = await _copied(db, lines, client_id, pepper)
+    given = {"client": client_id, "import": import_id, "campaign": campaign_id, "at": at}
+    # Read as it was copied, row after row: the smallest id is the first row's.
+    taken = await execute(
+        db,
+        """insert into mailfleet.leads
+               (client_id, email, email_norm, domain, free_mail, role_address, person_key, first_name, last_name,
+                company, company_norm, country, timezone, fields, source, source_at, legal_basis, import_id,
+                import_row, campaign_id, created_at, updated_at)
+           select %(client)s, email, email_norm, domain, free_mail, role_address, person_key, first_name,
+                  last_name, company, company_norm, country, timezone, fields, source, source_at, legal_basis,
+                  %(import)s, row_no, %(campaign)s, %(at)s, %(at)s
+           from incoming where suppressed_by is null
+           on conflict (email_norm, client_id) do nothing""",
+        dict[str, object](given),
+    )
+    known = [] if taken + suppressed == count else await _known(db, client_id, import_id)
+    return [*known, *(await _suppressed(db) if suppressed else [])]
+
+
+async def would_take(db: Connection, lines: bytes, *, client_id: UUID, pepper: bytes) -> Sequence[NotTaken]:
+    """What `take` would send back; nothing is stored."""
+    await _copied(db, lines, client_id, pepper)
+    return [*await _known(db, client_id, None), *await _suppressed(db)]
+
+
+async def _copied(db: Connection, lines: bytes, client_id: UUID, pepper: bytes) -> int:
+    """Copies the lines into `incoming`; how many of them are suppressed."""
+    await execute(
+        db,
+        """create temp table incoming (
+               row_no bigint, email text, email_norm text collate "C", domain text collate "C", free_mail bool,
+               role_address bool, person_key text collate "C", first_name text, last_name text, company text,
+               company_norm text, country text, timezone text, fields jsonb, source text, legal_basis jsonb,
+               source_at timestamptz, suppressed_by text) on commit drop""",
+    )
+    async with db.cursor() as cursor, cursor.copy("copy incoming (" + COPIED + ") from stdin") as copy:
+        await copy.write(lines)
+    return await suppressions.mark(db, client_id=client_id, pepper=pepper)
+
+
+async def _known(db: Connection, client_id: UUID, import_id: UUID | None) -> Sequence[NotTaken]:
     return await rows(
         db,
-        Outcome,
-        """with incoming as (
-               select r.*, %(client)s::uuid as client_id from json_to_recordset(%(batch)s::json)
-                   as r(row_no bigint, email text, email_norm text, domain text, free_mail bool, role_address bool,
-                        person_key text, first_name text, last_name text, company text, company_norm text,
-                        country text, timezone text, fields jsonb, source text, source_at timestamptz,
-                        legal_basis jsonb)),
-           judged as (
-               select i.*, (select s.scope || ':' || s.reason || ' ' || s.id from mailfleet.suppressions s
-                            where """
-        + suppressions.hits("i")
-        + """ limit 1) as suppressed_by
-               from incoming i),
-           taken as (
-               insert into mailfleet.leads
-                   (client_id, email, email_norm, domain, free_mail, role_address, person_key, first_name, last_name,
-                    company, company_norm, country, timezone, fields, source, source_at, legal_basis, import_id,
-                    import_row, campaign_id, created_at, updated_at)
-               select client_id, email, email_norm, domain, free_mail, role_address, person_key, first_name,
-                      last_name, company, company_norm, country, timezone, fields, source, source_at, legal_basis,
-                      %(import)s, row_no, %(campaign)s, %(at)s, %(at)s
-               from judged where suppressed_by is null order by row_no
-               on conflict (client_id, email_norm) do nothing returning id, import_row)
-           select j.row_no, t.id as lead_id,
-                  case when t.id is not null then '' when j.suppressed_by is not null then 'suppressed'
-                       when l.import_id = %(import)s then 'duplicate_in_file' else 'known_lead' end as why,
-                  case when t.id is not null then '' when j.suppressed_by is not null then j.suppressed_by
-                       when l.import_id = %(import)s then 'row ' || l.import_row
-                       else 'lead ' || coalesce(l.id::text, '?') end as culprit
-           from judged j left join taken t on t.import_row = j.row_no
-           left join mailfleet.leads l on t.id is null and l.client_id = %(client)s and l.email_norm = j.email_norm
-           order by j.row_no""",
-        {
-            "pepper": pepper,
-            "client": client_id,
-            "import": import_id,
-            "campaign": campaign_id,
-            "at": at,
-            "batch": json_rows(batch),
-        },
+        NotTaken,
+        """select i.row_no, i.email,
+                  case when l.import_id = %(import)s then 'duplicate_in_file' else 'known_lead' end as why,
+                  case when l.import_id = %(import)s then 'row ' || l.import_row else 'lead ' || l.id end as culprit
+           from incoming i join mailfleet.leads l on l.email_norm = i.email_norm and l.client_id = %(client)s
+           where i.suppressed_by is null
+             and (l.import_id, l.import_row) is distinct from (%(import)s::uuid, i.row_no) order by i.row_no""",
+        {"client": client_id, "import": import_id},
+    )
+
+
+async def _suppressed(db: Connection) -> Sequence[NotTaken]:
+    return await rows(
+        db,
+        NotTaken,
+        """select row_no, email, 'suppressed' as why, suppressed_by as culprit
+           from incoming where suppressed_by is not null""",
     )
 
 
@@ -228,6 +257,32 @@ async def invalidate(db: Connection, reasons: Mapping[int, str], at: datetime) -
            from json_to_recordset(%s::json) as r(id bigint, reason text) where l.id = r.id""",
         [at, json_rows([{"id": id, "reason": reason} for id, reason in reasons.items()])],
     )
+
+
+async def validate(db: Connection, ids: Sequence[int], at: datetime) -> None:
+    """These can be sent after all."""
+    await execute(
+        db,
+        """update mailfleet.leads set status = 'ready_to_send', invalid_reason = '', updated_at = %s
+           where id = any(%s) and status = 'invalid'""",
+        [at, list(ids)],
+    )
+
+
+async def rewrite(db: Connection, changed: Sequence[Lead], at: datetime) -> None:
+    """What a person corrected: names, company, country, time zone, further fields, and the keys made of them."""
+    for lead in changed:
+        await execute(
+            db,
+            """update mailfleet.leads
+               set first_name = %s, last_name = %s, company = %s, company_norm = %s, person_key = %s, country = %s,
+                   timezone = %s, fields = %s, updated_at = %s
+               where id = %s""",
+            [
+                lead.first_name, lead.last_name, lead.company, lead.company_norm, lead.person_key, lead.country,
+                lead.timezone, Json(lead.fields), at, lead.id,
+            ],
+        )  # fmt: skip
 
 
 async def due_again(db: Connection, at: datetime) -> int:

@@ -262,7 +262,8 @@ async def suppressed_live(db: Connection, *, since: datetime | None, limit: int 
                union all select l.id, l.client_id, s.client_id from s join mailfleet.leads l
                     on s.scope = 'domain' and l.domain = s.key
                union all select l.id, l.client_id, s.client_id from s join mailfleet.leads l
-                    on s.scope = 'person' and l.person_key = s.key and l.person_key <> '')
+                    on s.scope = 'person' and l.domain = split_part(s.key, '|', 2) and l.person_key = s.key
+                    and l.person_key <> '')
            select l.id from mailfleet.leads l
            where l.id in (select id from hit where only_for is null or only_for = client_id)
              and exists (select 1 from mailfleet.lead_ownership o
@@ -283,7 +284,9 @@ _OF_CLIENT: LiteralString = "(%(client)s::uuid is null or client_id = %(client)s
 _NAMED: dict[str, LiteralString] = {
     "address": "select id from mailfleet.leads where email_norm = %(key)s and " + _OF_CLIENT,
     "domain": "select id from mailfleet.leads where domain = %(key)s and " + _OF_CLIENT,
-    "person": "select id from mailfleet.leads where person_key = %(key)s and " + _OF_CLIENT,
+    "person": """select id from mailfleet.leads
+        where domain = split_part(%(key)s, '|', 2) and person_key = %(key)s and """
+    + _OF_CLIENT,
 }
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, json_rows, rows, value
+from mailfleet.store.database import Connection, execute, json_rows, rows, value
 
 Scope = Literal["address", "domain", "person"]
 Reason = Literal[
@@ -105,6 +105,37 @@ async def add_many(
 
 class _Id(msgspec.Struct, frozen=True):
     id: UUID
+
+
+async def mark(db: Connection, *, client_id: UUID | None, pepper: bytes) -> int:
+    """Writes into the transaction's table `incoming` what suppresses each row; how many are.
+
+    By the keys themselves, an index a scope; by keyed hash only where an entry outlived an erasure (L9).
+    """
+    found = 0
+    marks = (*_MARKS, _MARK_ERASED) if await value(db, _ANY_ERASED) else _MARKS
+    for sql in marks:
+        found += await execute(db, sql, {"client": client_id, "pepper": pepper})
+    return found
+
+
+_BY: LiteralString = """ set suppressed_by = s.scope || ':' || s.reason || ' ' || s.id
+    from mailfleet.suppressions s
+    where i.suppressed_by is null and (s.client_id is null or s.client_id = %(client)s::uuid) and """
+_MARKS: tuple[LiteralString, ...] = (
+    "update incoming i" + _BY + "s.scope = 'address' and s.key = i.email_norm",
+    "update incoming i" + _BY + "s.scope = 'domain' and s.key = i.domain",
+    "update incoming i" + _BY + "s.scope = 'person' and s.key = i.person_key and i.person_key <> ''",
+)
+_MARK_ERASED: LiteralString = (
+    "update incoming i"
+    + _BY
+    + """s.key is null and s.key_hash in (
+    mailfleet.suppression_hash(%(pepper)s, 'address', i.email_norm),
+    mailfleet.suppression_hash(%(pepper)s, 'domain', i.domain),
+    mailfleet.suppression_hash(%(pepper)s, 'person', i.person_key))"""
+)
+_ANY_ERASED: LiteralString = "select 1 from mailfleet.suppressions where key is null limit 1"
 
 
 async def covering(

@@ -1,0 +1,1 @@
+../../../../supabase/migrations/20261124120001_leads_at_scale.sql
