@@ -14,6 +14,7 @@ from mailfleet.platforms.cloudflare_dns import CloudflareDns
 from mailfleet.platforms.namecheap_registrar import NamecheapRegistrar
 from mailfleet.platforms.notices import SlackChannel, SmsChannel
 from mailfleet.platforms.smartlead import SmartleadPlatform
+from mailfleet.platforms.status_pages import PublicStatus
 from mailfleet.policy.model import default_policy
 from mailfleet.services.context import Fleet
 from mailfleet.store.database import Database
@@ -23,8 +24,10 @@ from mailfleet.vendors.cloudflare.client import CloudflareClient
 from mailfleet.vendors.namecheap.client import NamecheapClient
 from mailfleet.vendors.slack.client import SlackClient
 from mailfleet.vendors.smartlead.client import get_smartlead_client
+from mailfleet.vendors.statuspage.client import StatusPage
 from mailfleet.vendors.transport.memory import MemoryBudget, MemoryCalls, MemoryCircuit
 from mailfleet.vendors.transport.operation import Patience
+from mailfleet.vendors.transport.protocols import Calls
 from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.transport.transport import Means
 from mailfleet.vendors.twilio.client import TwilioClient
@@ -38,16 +41,22 @@ CONTACT = {
 
 @asynccontextmanager
 async def opened(
-    database: Database, info: Mapping[str, Any], http: httpx2.AsyncBaseTransport | None = None
+    database: Database,
+    info: Mapping[str, Any],
+    http: httpx2.AsyncBaseTransport | None = None,
+    *,
+    clock: FixedClock | None = None,
+    calls: Calls | None = None,
+    patience: Patience | None = None,
 ) -> AsyncGenerator[Fleet]:
     """A fleet whose vendors are the sandbox that told `info`."""
-    clock = FixedClock(START)
+    clock = clock or FixedClock(START)
     means = Means(
         journal=PostgresJournal(database, clock),
         budget=MemoryBudget(),
         circuit=MemoryCircuit(failures=1000),
-        calls=MemoryCalls(),
-        patience=Patience(first_wait=0.01),
+        calls=calls or MemoryCalls(),
+        patience=patience or Patience(first_wait=0.01),
         http=http,
     )
     lead, cloud, name, slack, sms = (
@@ -80,10 +89,11 @@ async def opened(
         names=None,  # type: ignore[arg-type]  # nothing here asks DNS
         registrars={"namecheap": NamecheapRegistrar(registrar)},
         sms_numbers=("+61400000000",),
+        status_pages={"smartlead": PublicStatus(StatusPage("smartlead", info["status_page"], means))},
         suppression_key=b"pepper",
         webhook_base="http://127.0.0.1/hooks/token",
     )
     yield fleet
-    for group in (fleet.platforms, fleet.dns_hosts, fleet.registrars, fleet.channels):
+    for group in (fleet.platforms, fleet.dns_hosts, fleet.registrars, fleet.channels, fleet.status_pages):
         for part in group.values():
             await part.close()

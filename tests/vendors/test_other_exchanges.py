@@ -95,7 +95,7 @@ CALLS: dict[str, tuple[Callable[[Bench], Awaitable[Any]], Callable[[Any], object
         lambda b: slack(b).post("#alerts", "Pilot A is paused"), lambda got: got == "1772442000.000100"
     ),
     "slack:incoming-webhook": (lambda b: hook(b).post("", "Pilot A is paused"), lambda got: got == ""),
-    "statuspage:status": (
+    "statuspage:summary": (
         lambda b: StatusPage("acme", HOSTS["statuspage"], b.means).read(), lambda got: got.indicator == "minor"
     ),
     "twilio:messages": (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, LiteralString, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
@@ -23,6 +25,10 @@ set_json_dumps(msgspec.json.encode)
 set_json_loads(msgspec.json.decode)
 
 
+BELIEVED = 0.25
+"""Seconds."""
+
+
 class Database:
     """A pool of connections to one Postgres, direct or behind a transaction pooler.
 
@@ -31,6 +37,7 @@ class Database:
 
     def __init__(self, dsn: str, *, max_size: int = 8) -> None:
         self.dsn = dsn
+        self._checked: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool = AsyncConnectionPool(
             dsn,
             min_size=0,
@@ -38,11 +45,18 @@ class Database:
             open=False,
             timeout=15,
             kwargs={"prepare_threshold": None, "autocommit": True},
-            check=AsyncConnectionPool.check_connection,
+            check=self._alive,
         )
 
     async def open(self) -> None:
         await self._pool.open()
+
+    async def _alive(self, db: Connection) -> None:
+        """Asks a connection that has been idle whether it still stands; each asking costs as much as a statement."""
+        now, last = time.monotonic(), self._checked.get(db, 0.0)
+        if now - last > BELIEVED:
+            await AsyncConnectionPool.check_connection(db)
+            self._checked[db] = time.monotonic()
 
     async def close(self) -> None:
         await self._pool.close()

@@ -14,7 +14,7 @@ from mailfleet.vendors.transport.transport import Means, Transport
 
 Indicator = Literal["none", "minor", "major", "critical", "maintenance", "unknown"]
 WINDOWS: tuple[Window, ...] = ((10, 60.0),)
-READ = Operation(name="read_status", method="GET", path="/api/v2/status.json", timeout=5)  # statuspage:status
+READ = Operation(name="read_status", method="GET", path="/api/v2/summary.json", timeout=5)  # statuspage:summary
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
