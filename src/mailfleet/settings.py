@@ -28,7 +28,8 @@ _JSON = ("slack_channels", "registrant", "status_urls")
 _HOME = Path(".mailfleet")
 _ADDRESSES = (
     "smartlead_base_url", "smartlead_delivery_base_url", "cloudflare_base_url", "namecheap_base_url",
-    "slack_base_url", "twilio_base_url", "prefect_api_url", "receiver_public_url",
+    "slack_base_url", "twilio_base_url", "salesforge_base_url", "salesforge_multichannel_base_url",
+    "warmforge_base_url", "infraforge_base_url", "mailforge_base_url", "prefect_api_url", "receiver_public_url",
 )  # fmt: skip
 
 
@@ -92,6 +93,25 @@ class Settings(BaseSettings):
     )
     smartlead_webhook_secret: SecretStr | None = Field(
         None, description="`secret_key` that Smartlead's webhooks have to carry (V11)."
+    )
+
+    salesforge_api_key: SecretStr | None = Field(None, description="Salesforge key, for core and multichannel.")
+    salesforge_base_url: str = Field("https://api.salesforge.ai/public/v2", description="Salesforge core API.")
+    salesforge_multichannel_base_url: str = Field(
+        "https://multichannel-api.salesforge.ai/public", description="Salesforge multichannel API."
+    )
+    salesforge_workspace: str = Field("", description="Id, name or slug of the workspace. Empty: the only one.")
+    salesforge_product: str = Field("", description="Id of the product new sequences belong to. Empty: the first.")
+    salesforge_language: str = Field("american_english", description="Language of new sequences, in their words.")
+    warmforge_api_key: SecretStr | None = Field(None, description="Warmforge key (account-wide).")
+    warmforge_base_url: str = Field("https://api.warmforge.ai/public/v1", description="Warmforge API.")
+    warmforge_workspace: str = Field("", description="Its workspace. Empty: the one named as at Salesforge.")
+    infraforge_api_key: SecretStr | None = Field(None, description="Infraforge key.")
+    infraforge_base_url: str = Field("https://api.infraforge.ai/public", description="Infraforge API.")
+    mailforge_api_key: SecretStr | None = Field(None, description="Mailforge key.")
+    mailforge_base_url: str = Field("https://api.mailforge.ai/public", description="Mailforge API.")
+    forge_calls_per_second: float = Field(
+        2.0, gt=0, le=1000, description="Calls a second to each Forge product: they publish no limit."
     )
 
     cloudflare_api_token: SecretStr | None = Field(None, description="Token with Zone:Edit and DNS:Edit.")

@@ -19,6 +19,7 @@ from mailfleet.clock import Clock, clock_from
 from mailfleet.errors import ConfigError
 from mailfleet.platforms.cloudflare_dns import CloudflareDns
 from mailfleet.platforms.custom_smtp import CustomSmtp, Login, MailServers
+from mailfleet.platforms.forge import ForgePlatform
 from mailfleet.platforms.namecheap_registrar import Contact, NamecheapRegistrar
 from mailfleet.platforms.names import DnsNames
 from mailfleet.platforms.notices import SlackChannel, SmsChannel
@@ -31,6 +32,7 @@ from mailfleet.policy.load import load
 from mailfleet.policy.model import Escalation
 from mailfleet.services import credentials
 from mailfleet.services.context import Fleet
+from mailfleet.services.hook_secrets import HookSecrets
 from mailfleet.settings import Settings, missing, usable
 from mailfleet.store.budget import PostgresBudget
 from mailfleet.store.calls import PostgresCalls
@@ -42,6 +44,7 @@ from mailfleet.store.migrate import require_current
 from mailfleet.store.secrets import Kek, Vault, load_kek
 from mailfleet.vendors.cloudflare.client import CloudflareClient
 from mailfleet.vendors.namecheap.client import NamecheapClient
+from mailfleet.vendors.salesforge.client import get_salesforge_client
 from mailfleet.vendors.slack.client import SlackClient
 from mailfleet.vendors.smartlead.client import get_smartlead_client
 from mailfleet.vendors.statuspage.client import StatusPage
@@ -50,6 +53,7 @@ from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.transport.taken import Taken
 from mailfleet.vendors.transport.transport import Means
 from mailfleet.vendors.twilio.client import TwilioClient
+from mailfleet.vendors.warmforge.client import get_warmforge_client
 
 DATABASE = "mailfleet"
 TOKEN_BYTES = 24
@@ -108,7 +112,7 @@ async def open_fleet(
             clock=clock,
             policy=policy,
             vault=vault,
-            platforms=_platforms(settings, means),
+            platforms=_platforms(settings, means, HookSecrets(db, vault, "forge"), clock),
             client_platforms=_client_platforms(settings, means),
             dns_hosts=_dns_hosts(settings, means),
             mailbox_hosts=_mailbox_hosts(settings, _login(db, vault)),
@@ -157,10 +161,39 @@ async def _means(stack: contextlib.AsyncExitStack, db: Database, clock: Clock, a
     )
 
 
-def _platforms(settings: Settings, means: Means) -> Parts[SendingPlatform]:
+def _platforms(settings: Settings, means: Means, hooks: HookSecrets, clock: Clock) -> Parts[SendingPlatform]:
     key = settings.secret("smartlead_api_key")
-    smartlead = _smartlead(settings, means, key) if key else None
-    return Parts({"smartlead": "smartlead_api_key"}, {"smartlead": smartlead})
+    return Parts(
+        {"smartlead": "smartlead_api_key", "forge": "salesforge_api_key"},
+        {
+            "smartlead": _smartlead(settings, means, key) if key else None,
+            "forge": _forge(settings, means, hooks, clock) if settings.salesforge_api_key else None,
+        },
+    )
+
+
+def _forge(settings: Settings, means: Means, hooks: HookSecrets, clock: Clock) -> ForgePlatform:
+    warm_key = settings.secret("warmforge_api_key")
+    return ForgePlatform(
+        get_salesforge_client(
+            settings.secret("salesforge_api_key"),
+            means,
+            base_url=settings.salesforge_base_url,
+            multichannel_base_url=settings.salesforge_multichannel_base_url,
+            rate=settings.forge_calls_per_second,
+        ),
+        get_warmforge_client(
+            warm_key, means, base_url=settings.warmforge_base_url, rate=settings.forge_calls_per_second
+        )
+        if warm_key
+        else None,
+        workspace=settings.salesforge_workspace,
+        warm_workspace=settings.warmforge_workspace,
+        product=settings.salesforge_product,
+        language=settings.salesforge_language,
+        hooks=hooks,
+        today=lambda: clock.now().date(),
+    )
 
 
 def _client_platforms(settings: Settings, means: Means) -> dict[str, dict[str, SendingPlatform]]:

@@ -37,8 +37,8 @@ async def test_the_same_configuration_again_is_the_same_campaign(running: Any) -
 async def test_a_create_whose_answer_was_lost_is_found_by_its_name(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     make = world.desk.create_campaign
 
-    async def lost(name: str) -> str:
-        await make(name)
+    async def lost(name: str, *, timezone: str) -> str:
+        await make(name, timezone=timezone)
         raise Ambiguous("no answer", vendor="smartlead", operation="create")
 
     monkeypatch.setattr(world.desk, "create_campaign", lost)

@@ -68,7 +68,7 @@ class Desk:
         self.histories: dict[str, list[HistoryEntry]] = {}
         self.totals = CampaignStats()
 
-    async def create_campaign(self, name: str) -> str:
+    async def create_campaign(self, name: str, *, timezone: str = "UTC") -> str:
         ref = str(7000 + len(self.made))
         self.made[ref] = SimpleNamespace(name=name, state="draft", leads={}, boxes=[], steps=[], hook=None)
         return ref

@@ -24,14 +24,33 @@ LeadState = Literal["started", "in_progress", "completed", "paused", "stopped", 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a platform can and cannot do; asked before use (spec decisions V15, S9)."""
 
+    connect_mailboxes: bool = True
+    suspend_mailboxes: bool = True
     draft_campaigns: bool = True
+    """A campaign can hold steps and leads and send nothing until it is started: what `stage` needs."""
     pause_read_back: bool = True
+    """That a campaign is paused can be read, not only ordered."""
+    schedule_read_back: bool = True
+    """Where it cannot, whoever needs the schedule elsewhere has to be told it by a person."""
     list_leads: bool = True
+    find_lead: bool = True
+    """One lead can be looked up by address for less than reading them all."""
+    positions: bool = True
+    """How far each lead has come, step by step."""
+    stop_lead: Literal["lead", "address", "none"] = "lead"
+    """What ends one lead alone: its pause in the campaign, its address on the block list, or nothing."""
     resume_lead_with_delay: bool = True
     repeat_step: bool = False
+    step_statistics: bool = True
     block_list: bool = True
+    unblock: bool = True
+    """Entries of the block list can be read and taken off again."""
     warmup: bool = True
     webhooks: bool = True
+    webhook_retries: bool = True
+    """False: an event that was not taken is told only by reading."""
+    costs: tuple[str, ...] = ()
+    """The rows of the price table that are paid for it."""
     max_leads_per_call: int = 100
     warmup_per_day: tuple[int, int] = (0, 10_000)
     warmup_rampup: tuple[int, int] = (0, 10_000)
@@ -182,6 +201,30 @@ class LeadSeen(msgspec.Struct, frozen=True, kw_only=True):
     raw: Mapping[str, Any] = {}
 
 
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a lead has come in a campaign."""
+
+    ref: str
+    email: str
+    state: LeadState
+    last_step: int | None
+    """Position of the last step that left; 0: none has; None: the platform does not tell."""
+    last_sent_at: datetime | None = None
+    mailbox_ref: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether more would be sent to it if nothing else happened."""
+        return self.state in ("started", "in_progress", "paused")
+
+
+class Pulse(msgspec.Struct, frozen=True, kw_only=True):
+    """One cheap reading: a pause is believed when `state` reads paused and `sent` stands still over several."""
+
+    state: CampaignState
+    sent: int
+
+
 class CampaignStats(msgspec.Struct, frozen=True, kw_only=True):
     """Totals; each rate is shown with its own n by whoever prints it."""
 
@@ -196,7 +239,10 @@ class CampaignStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of one lead at one step, from the platform's statistics: the second source (V10)."""
+    """One message of one lead at one step, from the platform's statistics: the second source (V10).
+
+    `step` is 0 where the platform does not tell which it was.
+    """
 
     message_ref: str
     email: str
@@ -206,6 +252,8 @@ class SentMessage(msgspec.Struct, frozen=True, kw_only=True):
     clicked_at: datetime | None = None
     replied_at: datetime | None = None
     bounced: bool = False
+    bounce_text: str = ""
+    """What the receiver wrote, where the platform gives it away from the mail."""
     unsubscribed: bool = False
     mailbox_ref: str | None = None
 
@@ -261,18 +309,47 @@ class SendingPlatform(Protocol):
     # campaigns
     async def campaigns(self) -> Sequence[CampaignSeen]: ...
     async def campaign(self, ref: str) -> CampaignSeen: ...
-    async def create_campaign(self, name: str) -> str: ...
+    async def create_campaign(self, name: str, *, timezone: str = "UTC") -> str:
+        """A campaign that does not send. Where the time zone can only be given now, this is it."""
+        ...
+
     async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings) -> None: ...
     async def set_steps(self, ref: str, steps: Sequence[Step]) -> None: ...
     async def steps(self, ref: str) -> Sequence[Step]: ...
     async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None: ...
     async def start_campaign(self, ref: str) -> None: ...
     async def pause_campaign(self, ref: str, *, urgent: bool = True) -> None: ...
+    async def pulse(self, ref: str) -> Pulse: ...
+
+    # a campaign prepared beside the one that runs, for a rollback
+    async def stage(
+        self,
+        name: str,
+        *,
+        remaining_steps: Sequence[Step],
+        schedule: Schedule,
+        settings: CampaignSettings,
+        mailbox_refs: Sequence[str],
+    ) -> str:
+        """A campaign of this name with these steps that sends nothing until `start_campaign`, whatever it holds.
+
+        Raises NotAllowed where the platform has no such state. Names may repeat: only the ref returned is the token,
+        and one whose making is ambiguous is discarded, never started.
+        """
+        ...
+
+    async def discard(self, ref: str) -> None:
+        """Ends a staged campaign for good, so that nothing can start it."""
+        ...
 
     # leads
     async def add_leads(self, campaign_ref: str, leads: Sequence[NewLead]) -> AddedLeads: ...
     def leads(self, campaign_ref: str, *, state: LeadState | None = None) -> AsyncIterator[LeadSeen]:
         """All leads of a campaign, or those in one state."""
+        ...
+
+    def positions(self, campaign_ref: str) -> AsyncIterator[Position]:
+        """Every lead of a campaign with the last step it got."""
         ...
 
     async def find_lead(self, email: str) -> tuple[str, Sequence[str]] | None: ...
@@ -281,6 +358,13 @@ class SendingPlatform(Protocol):
     async def stop_lead(self, campaign_ref: str, lead_ref: str) -> None: ...
     async def unsubscribe_lead(self, lead_ref: str) -> None: ...
     async def block(self, addresses: Sequence[str]) -> None: ...
+    async def unblock(self, addresses: Sequence[str]) -> None:
+        """Takes entries off; what is not on the list is passed over. Raises NotAllowed where that cannot be done."""
+        ...
+
+    def blocked(self) -> AsyncIterator[str]:
+        """Every address and domain on the platform's own list."""
+        ...
 
     # what happened
     async def stats(self, campaign_ref: str) -> CampaignStats: ...

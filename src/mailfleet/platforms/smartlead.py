@@ -24,6 +24,8 @@ from mailfleet.platforms.port import (
     MailboxSpec,
     NewLead,
     PlatformEvent,
+    Position,
+    Pulse,
     Schedule,
     SentMessage,
     Step,
@@ -54,6 +56,7 @@ class SmartleadPlatform:
         self.capabilities = Capabilities(
             repeat_step=False,
             max_leads_per_call=BATCH,
+            costs=("smartlead",),
             warmup_per_day=PER_DAY,
             warmup_rampup=RAMPUP,
             tracking_cname=TRACKING_CNAME,
@@ -138,7 +141,8 @@ class SmartleadPlatform:
     async def campaign(self, ref: str) -> CampaignSeen:
         return smartlead_words.campaign(await self.client.get_campaign(ref))
 
-    async def create_campaign(self, name: str) -> str:
+    async def create_campaign(self, name: str, *, timezone: str = "UTC") -> str:
+        """The time zone comes with the schedule."""
         return str(await self.client.create_campaign(name))
 
     async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings) -> None:
@@ -165,6 +169,41 @@ class SmartleadPlatform:
 
     async def pause_campaign(self, ref: str, *, urgent: bool = True) -> None:
         await self.client.pause_campaign(ref, urgent=urgent)
+
+    async def pulse(self, ref: str) -> Pulse:
+        state = smartlead_words.campaign_state((await self.client.get_campaign(ref)).status)
+        return Pulse(state=state, sent=(await self.client.statistics.totals(ref)).sent_count)
+
+    async def stage(
+        self,
+        name: str,
+        *,
+        remaining_steps: Sequence[Step],
+        schedule: Schedule,
+        settings: CampaignSettings,
+        mailbox_refs: Sequence[str],
+    ) -> str:
+        """A draft: the vendor starts nothing by itself."""
+        ref = await self.create_campaign(name)
+        await self.set_campaign(ref, schedule=schedule, settings=settings)
+        await self.set_steps(ref, remaining_steps)
+        await self.set_campaign_mailboxes(ref, mailbox_refs)
+        return ref
+
+    async def discard(self, ref: str) -> None:
+        await self.client.campaigns.delete(ref)
+
+    async def positions(self, campaign_ref: str) -> AsyncIterator[Position]:
+        """Two passes, each in pages: what was sent, then who is there."""
+        last: dict[str, tuple[int, datetime]] = {}
+        async for sent in self.sent_messages(campaign_ref):
+            key = sent.email.lower()
+            last[key] = max(last.get(key, (0, sent.sent_at)), (sent.step, sent.sent_at))
+        async for found in self.client.get_campaign_leads(campaign_ref):
+            seen = smartlead_words.lead(found, {})
+            step, at = last.get(seen.email.lower(), (0, None))
+            state: LeadState = "stopped" if seen.unsubscribed else seen.state
+            yield Position(ref=seen.ref, email=seen.email, state=state, last_step=step, last_sent_at=at)
 
     async def add_leads(self, campaign_ref: str, leads: Sequence[NewLead]) -> AddedLeads:
         """One batch of at most `capabilities.max_leads_per_call`, every address accounted for."""
@@ -203,6 +242,18 @@ class SmartleadPlatform:
     async def block(self, addresses: Sequence[str]) -> None:
         if addresses:
             await self.client.leads.block(addresses)
+
+    async def unblock(self, addresses: Sequence[str]) -> None:
+        """Entries are taken off by number, so the list is read first."""
+        wanted = {address.lower() for address in addresses}
+        known = [entry async for entry in self.client.leads.blocked()]
+        for entry in known:
+            if entry.email_or_domain.lower() in wanted:
+                await self.client.leads.unblock(entry.id)
+
+    async def blocked(self) -> AsyncIterator[str]:
+        async for entry in self.client.leads.blocked():
+            yield entry.email_or_domain.lower()
 
     async def stats(self, campaign_ref: str) -> CampaignStats:
         return smartlead_words.stats(await self.client.statistics.totals(campaign_ref))

@@ -269,7 +269,7 @@ async def _adopted_or_made(fleet: Fleet, campaign: Campaign) -> str:
     if known := await _named(platform, name):
         return known
     try:
-        return await platform.create_campaign(name)
+        return await platform.create_campaign(name, timezone=_config(campaign).schedule.timezone)
     except Ambiguous:
         if made := await _named(platform, name):
             return made

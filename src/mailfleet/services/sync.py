@@ -199,8 +199,9 @@ def _facts(ref: str, message: SentMessage) -> list[PlatformEvent]:
             campaign_ref=ref,
             lead_email=message.email,
             mailbox_ref=message.mailbox_ref,
-            step=message.step,
+            step=message.step or None,
             message_ref=message.message_ref,
+            detail={"text": message.bounce_text} if kind == "bounced" and message.bounce_text else {},
         )
         for kind, at in times
         if at is not None

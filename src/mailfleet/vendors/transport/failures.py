@@ -153,24 +153,28 @@ def fitted(vendor: str, operation: Operation, answer: Answer, kind: type[T], red
 
 
 class Rows(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """`good` fit; `drift` is the first that does not, with how many there were; `read` counts all."""
+    """`good` fit; `drift` is the first that does not, with how many there were; `read` counts all; `around` is what the
+    list came in: totals, numbers of pages."""
 
     good: list[T]
     read: int
     drift: Drift | None = None
+    around: Mapping[str, Any] = {}
 
 
 def rows(vendor: str, operation: Operation, answer: Answer, kind: type[T], at: str, redactor: Redactor) -> Rows[T]:
-    """Each row by itself. No list at all raises `Drift`; `{}` is an empty one (smartlead:errors)."""
+    """Each row by itself. No list at all raises `Drift`; `{}` is an empty one (smartlead:errors, salesforge:empty)."""
     raw = [] if answer.data == {} else answer.data
     for name in filter(None, at.split(".")):
         raw = raw.get(name) if isinstance(raw, dict) else raw
+    raw = [] if raw == {} else raw
     if not isinstance(raw, list):
         known = answer.data is not None
         told = f"Expected `array` - at `${at and '.' + at}`" if known else f"no JSON but {text_of(answer)}"
         raise drift(vendor, operation, answer, told, redactor)
     try:
-        return Rows(good=msgspec.convert(raw, list[kind], strict=False), read=len(raw))
+        good = msgspec.convert(raw, list[kind], strict=False)
+        return Rows(good=good, read=len(raw), around=_around(answer, at))
     except msgspec.ValidationError:
         return _one_by_one(vendor, operation, answer, raw, kind, at, redactor)
 
@@ -189,7 +193,12 @@ def _one_by_one(
     shown = msgspec.structs.replace(answer, data=row, text="")
     if len(bad) > 1:
         told = f"{told}, and {len(bad) - 1} more rows"
-    return Rows(good=good, read=len(raw), drift=drift(vendor, operation, shown, told, redactor))
+    strange = drift(vendor, operation, shown, told, redactor)
+    return Rows(good=good, read=len(raw), drift=strange, around=_around(answer, at))
+
+
+def _around(answer: Answer, at: str) -> Mapping[str, Any]:
+    return {name: value for name, value in answer.fields.items() if name != at}
 
 
 def drift(vendor: str, operation: Operation, answer: Answer, told: str, redactor: Redactor) -> Drift:

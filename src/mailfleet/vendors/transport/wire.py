@@ -81,7 +81,7 @@ def opened(body: Any) -> Any:
 
 def place(template: str, values: Mapping[str, object]) -> str:
     """The path with its values, each quoted so that none can change the route."""
-    return template.format_map({name: quote(str(value), safe="@") for name, value in values.items()})
+    return template.format_map({name: quote(str(value), safe="") for name, value in values.items()})
 
 
 class Wire:
@@ -137,8 +137,13 @@ class Wire:
         return request
 
 
-def _query(going: Outgoing, access: Access) -> dict[str, str]:
-    given = {name: _text(value) for name, value in going.query.items() if value is not None}
+def _query(going: Outgoing, access: Access) -> dict[str, str | list[str]]:
+    """A list is the same name again and again."""
+    given: dict[str, str | list[str]] = {
+        name: [_text(each) for each in value] if isinstance(value, list) else _text(value)
+        for name, value in going.query.items()
+        if value is not None
+    }
     return {**given, **{name: value.reveal() for name, value in access.query.items()}}
 
 

@@ -1,0 +1,1 @@
+"""Mailforge: as Infraforge, on shared addresses. See `index.tsv`, `quirks.md`."""
