@@ -19,6 +19,8 @@ MailfleetError(code, what happened, hint, context)
 ├─ Unknown                  the object named does not exist
 ├─ Busy                     another run holds the object
 ├─ ProcessFailed            a program we started did not do its part
+├─ ExportError              an archive cannot be written, opened or trusted
+│  ├─ ShelfError  AlreadyThere  LostKey  Tampered
 └─ Interrupted              stopped by a person or a signal
 """
 
@@ -245,3 +247,33 @@ class Interrupted(MailfleetError):
 
     code = "N502"
     exit_code = 130
+
+
+class ExportError(MailfleetError):
+    """An export or an archive is not complete, or cannot be used."""
+
+    code = "E600"
+
+
+class ShelfError(ExportError):
+    """The place where archives are kept refused or failed."""
+
+    code = "E601"
+
+
+class AlreadyThere(ShelfError):
+    """A file of that name exists; archives are never overwritten."""
+
+    code = "E602"
+
+
+class LostKey(ExportError):
+    """None of the keys at hand opens the archive."""
+
+    code = "E603"
+
+
+class Tampered(ExportError):
+    """The archive is not what was written."""
+
+    code = "E604"

@@ -367,6 +367,11 @@ class Export(Section, frozen=True):
     retention_period: str = "90 days post-migration"
     retention_days: Days = 90
 
+    def requirements(self) -> dict[str, str]:
+        """What has to be exported: `system.kind` → in the specification's words."""
+        systems = {"salesforge": self.salesforge, "warmforge": self.warmforge, "infraforge": self.infraforge}
+        return {f"{system}.{kind}": asks for system, kinds in systems.items() for kind, asks in kinds.items()}
+
 
 class RollbackTrigger(Section, frozen=True):
     """One sentence of the specification and its machine-readable reading (M4, M5)."""

@@ -1,0 +1,49 @@
+"""A restored archive as a source: it can be exported again, mapped and imported like the platform it came from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from mailfleet.platforms.archive import Dataset, Page, Record
+from mailfleet.services import archives
+from mailfleet.services.archives import Manifest
+from mailfleet.services.context import Fleet
+
+_PAGE = 1_000
+
+
+class Restored:
+    """The datasets of an archive in this database. `name` is its first source's."""
+
+    def __init__(self, fleet: Fleet, manifest: Manifest) -> None:
+        self.name, self._fleet, self._manifest = manifest.source, fleet, manifest
+
+    def datasets(self) -> Sequence[Dataset]:
+        return [
+            Dataset(
+                name=name,
+                columns=tuple(said.columns),
+                requirement=said.requirement,
+                secret=tuple(said.secret),
+                key=tuple(said.key),
+            )
+            for name, said in self._manifest.datasets.items()
+        ]
+
+    def not_given(self) -> Mapping[str, str]:
+        return self._manifest.not_given
+
+    async def count(self, dataset: str) -> int | None:
+        return self._manifest.datasets[dataset].rows
+
+    async def pages(self, dataset: str, start: str | None) -> AsyncIterator[Page]:
+        held, last, total = list[Record](), int(start or 0), self._manifest.datasets[dataset].rows
+        if not total:
+            yield Page(rows=(), next=None)
+            return
+        rows = archives.restored_rows(self._fleet, self._manifest.archive, dataset, after=last, limit=_PAGE)
+        async for last, row in rows:
+            held.append(row)
+            if len(held) == _PAGE or last == total:
+                yield Page(rows=held, next=str(last) if last < total else None)
+                held = []
