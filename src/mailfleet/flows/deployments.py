@@ -82,6 +82,7 @@ PLAN: tuple[Planned, ...] = (
     Planned("mailfleet.flows.lead_sync", "smartlead_lead_sync_flow", "quarter-hourly", Interval(QUARTER)),
     Planned("mailfleet.flows.lead_sync", "smartlead_lead_sync_flow", "on-demand"),
     Planned("mailfleet.flows.monitor", "mailfleet_monitor_flow", "quarter-hourly", Interval(QUARTER)),
+    Planned("mailfleet.flows.investigation", "mailfleet_investigation_flow", "on-demand"),
     Planned("mailfleet.flows.domain_setup", "mailfleet_dns_check_flow", "quarter-hourly", Interval(QUARTER)),
 )
 

@@ -50,7 +50,7 @@ async def apply_day(
         }
         before = await mailboxes.last_budget(db, mailbox.id)
     wish = _wish(fleet, mailbox, plan, warmup_day, fleet.default_platform, alone=not elsewhere)
-    drift = _drift(before, seen)
+    drift = _drift(before, seen, wish)
     applied: dict[str, Any] = {name: list(pair) for name, pair in plan.budget.clamped.items()}
     if mailbox.state == "WARMING":
         applied |= {name: list(pair) for name, pair in _ramp(fleet, warmup_day).clamped.items()}
@@ -93,8 +93,9 @@ async def _read_back(fleet: Fleet, mailbox: Mailbox, ref: str, wish: Wish) -> bo
     return False
 
 
-def _drift(before: Budget | None, seen: MailboxSeen | None) -> dict[str, list[object]]:
-    """What the platform shows otherwise than we last set it: name → [set, shown]."""
+def _drift(before: Budget | None, seen: MailboxSeen | None, now: Wish) -> dict[str, list[object]]:
+    """What the platform shows otherwise than we last set it: name → [set, shown]. What is wished for today is none: a
+    process that died in the middle may have set it already."""
     wish: dict[str, Any] = before.applied.get("wish", {}) if before else {}
     if not wish or seen is None:
         return {}
@@ -107,7 +108,12 @@ def _drift(before: Budget | None, seen: MailboxSeen | None) -> dict[str, list[ob
     if warm.get("enabled") and seen.warmup_enabled:
         pairs["warmup_per_day"] = (warm.get("per_day"), seen.warmup_per_day)
         pairs["reply_percent"] = (warm.get("reply_percent"), seen.warmup_reply_percent)
-    return {name: [ours, shown] for name, (ours, shown) in pairs.items() if shown is not None and shown != ours}
+    meant = {"daily_cap": now.daily_cap, "warmup_enabled": now.warmup.enabled, "warmup_per_day": now.warmup.per_day}
+    return {
+        name: [ours, shown]
+        for name, (ours, shown) in pairs.items()
+        if shown is not None and shown not in (ours, meant.get(name, ours))
+    }
 
 
 async def _told_drift(fleet: Fleet, mailbox: Mailbox, drift: Mapping[str, list[object]]) -> None:

@@ -24,6 +24,7 @@ from mailfleet.store.database import Connection
 from mailfleet.store.holds import ActorKind, CampaignAt, Hold, Kind, MailboxAt, Scope
 
 START = "campaign.start"
+LOOK = "campaign.look"
 _STALE = timedelta(hours=1)
 
 

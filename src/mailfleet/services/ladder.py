@@ -16,7 +16,7 @@ import msgspec
 from mailfleet.errors import MailfleetError
 from mailfleet.rules import ladder
 from mailfleet.rules.ladder import Sample, Step
-from mailfleet.services import alerts, campaigns, evidence, holds
+from mailfleet.services import alerts, campaigns, evidence, holds, investigations
 from mailfleet.services.context import Fleet
 from mailfleet.services.evidence import Evidence
 from mailfleet.store import holds as hold_rows
@@ -147,6 +147,9 @@ async def bring_about(fleet: Fleet, looked: Looked, standing: Mapping[tuple[str,
     elif held and held.reason.startswith(MARK) and not step.no_new_leads:
         await holds.release(fleet, subject.scope, subject.id, "new_leads", reason=step.reason)
     await _tell(fleet, looked)
+    if "trigger_investigation_flow" in step.actions:
+        key = f"{subject.scope}:{subject.id}:{_stamp(looked)}"
+        await investigations.order(fleet, subject.scope, subject.id, step.reason, key=key)
 
 
 async def _tell(fleet: Fleet, looked: Looked) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 from mailfleet.services import alerts, commands, suppression
+from mailfleet.services import holds as held
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact
 from mailfleet.services.replies import Done
-from mailfleet.store import campaigns, events, holds, leads, mailboxes, ownership, transitions
+from mailfleet.store import campaigns, events, holds, leads, links, mailboxes, outbox, ownership, transitions
 from mailfleet.store.database import Connection
 from mailfleet.store.leads import EmailStatus, Lead, Status
 from mailfleet.store.suppressions import Reason
@@ -68,7 +72,7 @@ async def campaign_status(fleet: Fleet, db: Connection, fact: Fact) -> Done:
     if campaign is None or campaign.state != "running" or fact.event.at < campaign.state_since:
         return Done()
     if state in ("paused", "stopped"):
-        await vendor_pause(fleet, db, fact, campaign.name, f"{fact.event.platform} {state} it")
+        await _vendor_pause(fleet, db, campaign, f"{fact.event.platform} {state} it", event=str(fact.event.id))
     elif state == "completed" and not await ownership.live_count(db, campaign.id):
         now = fleet.clock.now()
         if await campaigns.move(db, campaign, "completed", now):
@@ -81,34 +85,58 @@ async def campaign_status(fleet: Fleet, db: Connection, fact: Fact) -> Done:
 
 
 async def bounce_breach(fleet: Fleet, db: Connection, fact: Fact) -> Done:
-    if fact.event.campaign_id is not None and (campaign := await campaigns.get(db, fact.event.campaign_id)):
-        await vendor_pause(fleet, db, fact, campaign.name, f"{fact.event.platform} paused it for its bounce rate")
+    """The notice carries no time and is repeated for hours: the platform itself is asked whether the pause stands, so
+    that a late repetition does not pause in our books what a person has started again."""
+    if fact.event.campaign_id is None:
+        return Done()
+    campaign = await campaigns.get(db, fact.event.campaign_id)
+    if campaign is None or campaign.state != "running":
+        return Done()
+    order = {"campaign_id": str(campaign.id), "event": str(fact.event.id), "reason": "paused it for its bounce rate"}
+    await outbox.put(db, held.LOOK, order, now=fleet.clock.now(), dedupe_key=f"{held.LOOK}:{fact.event.id}")
     return Done()
 
 
-async def vendor_pause(fleet: Fleet, db: Connection, fact: Fact, name: str, reason: str) -> None:
-    """Writes the platform's hold, with an alert."""
-    campaign_id = fact.event.campaign_id
-    assert campaign_id is not None
+async def do_look(fleet: Fleet, payload: Mapping[str, Any]) -> None:
+    """Reads at the platform whether it paused a campaign of ours; then it is held as the platform's own (V12)."""
+    async with fleet.db.connection() as db:
+        campaign = await campaigns.get(db, UUID(str(payload["campaign_id"])))
+        if campaign is None or campaign.state != "running":
+            return
+        fleet = await fleet_of(fleet, campaign.client_id, db)
+        ref = await links.ref(db, platform=campaign.platform, kind="campaign", ours=campaign.id)
+        if ref is None or await held.starting(db, campaign.id):
+            return
+    state = (await fleet.platform(campaign.platform).campaign(ref)).state
+    if state not in ("paused", "stopped"):
+        return
+    async with fleet.db.transaction() as db:
+        await _vendor_pause(
+            fleet, db, campaign, f"{campaign.platform} {payload['reason']}", event=str(payload["event"])
+        )
+
+
+async def _vendor_pause(fleet: Fleet, db: Connection, campaign: campaigns.Campaign, reason: str, *, event: str) -> None:
     now = fleet.clock.now()
     hold, new = await holds.add(
-        db, scope="campaign", scope_id=str(campaign_id), kind="sending", reason=reason, actor=fact.event.platform,
-        actor_kind="vendor", evidence={"event": str(fact.event.id)}, at=now,
+        db, scope="campaign", scope_id=str(campaign.id), kind="sending", reason=reason, actor=campaign.platform,
+        actor_kind="vendor", evidence={"event": event}, at=now,
     )  # fmt: skip
     if not new:
         return
     await holds.confirm(db, hold.id, now)
-    was = await holds.campaign_paused(db, campaign_id, by="vendor", reason=reason, at=now)
+    was = await holds.campaign_paused(db, campaign.id, by="vendor", reason=reason, at=now)
     if was:
         await transitions.record(
-            db, entity="campaign", entity_id=str(campaign_id), from_state=was, to_state="paused", event="vendor_pause",
+            db, entity="campaign", entity_id=str(campaign.id), from_state=was, to_state="paused", event="vendor_pause",
             reason=reason, evidence={}, rule="events.vendor_pause", rule_version=fleet.policy.version,
-            actor=fact.event.platform, at=now,
+            actor=campaign.platform, at=now,
         )  # fmt: skip
     await alerts.raise_alert(
         fleet, db, fact_key=f"vendor-pause:{hold.id}", kind="vendor_pause", severity="urgent",
-        title=f"{name} is paused by {fact.event.platform}", body=f"{reason}. It is not resumed by itself (V12).",
-        client_id=fact.event.client_id, context={"campaign": name},
+        title=f"{campaign.name} is paused by {campaign.platform}",
+        body=f"{reason}. It is not resumed by itself (V12).",
+        client_id=campaign.client_id, context={"campaign": campaign.name},
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from mailfleet.errors import CircuitOpen, Conflict, Invalid, MailfleetError, NotFound, RateLimited, Unavailable
-from mailfleet.services import alerts, commands, events, holds, sync_runs
+from mailfleet.services import alerts, commands, events, holds, investigations, outcomes, sync_runs
 from mailfleet.services.context import Fleet
 from mailfleet.store import leads, outbox
 from mailfleet.store.outbox import Command
@@ -168,5 +168,7 @@ _EACH: dict[str, Callable[[Fleet, Payload], Awaitable[None]]] = {
     commands.UNSUBSCRIBE: commands.do_unsubscribe,
     commands.FORGET: commands.do_forget,
     holds.START: holds.do_start,
+    holds.LOOK: outcomes.do_look,
+    investigations.RUN: investigations.do_run,
     alerts.DELIVER: _deliver,
 }

@@ -195,3 +195,56 @@ async def histories(db: Connection, mailbox_ids: Sequence[UUID], *, platform: st
            where m.id = any(%(ids)s)""",
         {"ids": list(mailbox_ids), "platform": platform, "days": days},
     )
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """Mails of one campaign, mailbox, step and kind of receiver, and what became of them."""
+
+    campaign: str
+    campaign_name: str
+    mailbox: str
+    domain: str
+    provider: str
+    step: int
+    sent: int
+    hard: int
+    refused: int
+    soft: int
+    rules: dict[str, int]
+
+
+async def cells(db: Connection, client_id: UUID, *, since: datetime, now: datetime) -> Sequence[Cell]:
+    """Of one client's campaigns; a bounce belongs to the campaign, mailbox and step of its mail."""
+    return await rows(
+        db,
+        Cell,
+        """with seen as (
+               select e.kind, e.campaign_id, e.mailbox_id, coalesce(e.step, 0) as step, e.lead_id,
+                      case when e.kind = 'bounced' then coalesce(e.detail->>'class', 'hard') end as class,
+                      e.detail->>'rule' as rule
+               from mailfleet.events e
+               where e.client_id = %(client)s and e.kind in ('sent', 'bounced') and e.mailbox_id is not null
+                 and e.campaign_id is not null
+                 and e.id >= mailfleet.uuid_floor(%(since)s) and e.id < mailfleet.uuid_floor(%(now)s)),
+           told as (
+               select s.*, case when l.free_mail then l.domain else 'companies' end as provider
+               from seen s left join mailfleet.leads l on l.id = s.lead_id),
+           said as (
+               select campaign_id, mailbox_id, step, coalesce(provider, 'companies') as provider, rule,
+                      count(*)::int as n
+               from told where class in ('block', 'account') and rule is not null group by 1, 2, 3, 4, 5)
+           select t.campaign_id::text as campaign, c.name as campaign_name, m.address as mailbox,
+                  split_part(m.address, '@', 2) as domain, coalesce(t.provider, 'companies') as provider, t.step,
+                  (count(*) filter (where t.kind = 'sent'))::int as sent,
+                  (count(*) filter (where t.class in ('hard', 'complaint')))::int as hard,
+                  (count(*) filter (where t.class in ('block', 'account')))::int as refused,
+                  (count(*) filter (where t.class in ('soft', 'other')))::int as soft,
+                  coalesce((select jsonb_object_agg(rule, n) from said x
+                            where x.campaign_id = t.campaign_id and x.mailbox_id = t.mailbox_id and x.step = t.step
+                              and x.provider = coalesce(t.provider, 'companies')), '{}') as rules
+           from told t join mailfleet.mailboxes m on m.id = t.mailbox_id
+           join mailfleet.campaigns c on c.id = t.campaign_id
+           group by t.campaign_id, t.mailbox_id, c.name, m.address, t.step, t.provider
+           order by 1, 3, t.step""",
+        {"client": client_id, "since": since, "now": now},
+    )
