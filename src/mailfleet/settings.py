@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         "system", description="`system`, or `file:PATH` for a clock driven from outside (demo, rehearsal)."
     )
     mailfleet_policy: Path | None = Field(None, description="Policy file (TOML) that overrides the specified figures.")
+    mailfleet_lead_source: Path | None = Field(
+        None, description="File (TOML) that names tables of leads in another schema of the database; docs/leads.md."
+    )
     mailfleet_kek: SecretStr | None = Field(
         None, description="Key-encryption key, 32 bytes in base64. Wins over MAILFLEET_KEK_FILE."
     )

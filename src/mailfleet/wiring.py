@@ -30,7 +30,7 @@ from mailfleet.platforms.smartlead import SmartleadPlatform
 from mailfleet.platforms.status_pages import PublicStatus
 from mailfleet.policy.load import load
 from mailfleet.policy.model import Escalation
-from mailfleet.services import credentials
+from mailfleet.services import credentials, lead_source
 from mailfleet.services.context import Fleet
 from mailfleet.services.hook_secrets import HookSecrets
 from mailfleet.settings import Settings, missing, usable
@@ -126,6 +126,7 @@ async def open_fleet(
             slack_channels=settings.slack_channels,
             sms_numbers=settings.sms,
             suppression_key=suppression_key,
+            lead_sources=lead_source.load(settings.mailfleet_lead_source),
             actor=actor,
             sync_delay=timedelta(seconds=settings.mailfleet_sync_delay) or None,
             rng=random.Random(),  # noqa: S311 - order and jitter, nothing secret

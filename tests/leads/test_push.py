@@ -6,13 +6,14 @@ import asyncio
 import random
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.leads.files import people, row, write
 
-from mailfleet.errors import NotAllowed
-from mailfleet.services import dedup, holds, imports, push, suppression, worker
+from mailfleet.errors import NotAllowed, Unavailable
+from mailfleet.services import dedup, holds, imports, mirror, push, suppression, worker
 from mailfleet.store import ownership
 
 pytestmark = pytest.mark.anyio
@@ -247,3 +248,43 @@ async def test_held_campaigns_take_no_leads(running: Any, tmp_path: Path) -> Non
     with pytest.raises(NotAllowed) as refused:
         await go(running)
     assert refused.value.reasons == ("bounces",) and not running.desk.calls
+
+
+async def test_who_is_at_the_platform_already_is_not_pushed_whoever_put_them_there(
+    running: Any, tmp_path: Path
+) -> None:
+    other = await running.desk.create_campaign("somebody else's")
+    running.desk.made[other].leads["P1@Firm1-mfdemo.com"] = SimpleNamespace(ref="77", state="started")
+    await fill(running, tmp_path, people(3))
+    done = await go(running)
+    assert (done.added, done.by_rule) == (2, {"duplicate": 1})
+    assert await running.ask("select rule, culprit from mailfleet.lead_exclusions") == [
+        ("at_vendor", f"smartlead campaign {other}")
+    ]
+    assert [each.strangers for each in await mirror.state(running.fleet)] == [1]
+    running.desk.made[other].leads.clear()
+    running.later(hours=7)
+    unique, _ = await dedup.deduplicate_leads(running.fleet, [{"email": "p1@firm1-mfdemo.com"}])
+    assert not unique  # still the old knowledge
+    await go(running)
+    unique, _ = await dedup.deduplicate_leads(running.fleet, [{"email": "p1@firm1-mfdemo.com"}])
+    assert unique
+
+
+async def test_nothing_is_pushed_on_knowledge_too_old(running: Any, tmp_path: Path) -> None:
+    await fill(running, tmp_path, people(1))
+    await go(running)
+
+    async def away() -> None:
+        raise Unavailable("away", vendor="smartlead", operation="campaigns")
+
+    running.desk.campaigns = away
+    await fill(running, tmp_path, people(2, start=10), "b.csv")
+    running.later(hours=23)
+    assert (await go(running)).added == 2
+    await fill(running, tmp_path, people(2, start=20), "c.csv")
+    running.later(hours=2)
+    with pytest.raises(NotAllowed) as refused:
+        await go(running)
+    assert "was not read since" in refused.value.reasons[0]
+    assert [each.age_minutes for each in await mirror.state(running.fleet)] == [25 * 60]

@@ -12,7 +12,7 @@ from tests.leads.test_events import Story
 
 from mailfleet.errors import Busy, CircuitOpen, TimedOut
 from mailfleet.platforms.port import CampaignStats, HistoryEntry, PlatformEvent, SentMessage
-from mailfleet.services import alerts, events, holds, imports, push, pushes, suppression, sync, worker
+from mailfleet.services import alerts, events, holds, imports, mirror, push, pushes, suppression, sync, worker
 from mailfleet.store import outbox
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +62,7 @@ async def test_leads_that_were_taken_are_not_given_back_when_the_reading_after_i
     await imports.import_leads(running.fleet, write(tmp_path, people(4)))
     desk = running.desk
     plain = desk.leads
+    await mirror.refresh_all(running.fleet)
 
     async def away(campaign_ref: str) -> Any:
         raise TimedOut("no answer", vendor="smartlead", operation="leads")

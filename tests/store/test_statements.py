@@ -31,7 +31,8 @@ def statements(path: Path) -> Iterator[tuple[int, str]]:
             continue
         text = folded(node, names)
         seen.update(ast.walk(node))
-        if text and STARTS.match(text) and "mailfleet." in text:
+        # A name in braces is composed from an operator's file: tests/leads/test_lead_source.py runs those.
+        if text and STARTS.match(text) and "mailfleet." in text and "{" not in text:
             yield node.lineno, text
 
 

@@ -140,6 +140,19 @@ def suppress(
 
 
 @app.command
+def mirror(*, refresh: bool = False, json: Json = False) -> None:
+    """Who is at the platforms without our having put them there: how many, and how old that knowledge is.
+
+    Parameters
+    ----------
+    refresh
+        Read every account's campaigns now.
+    """
+    columns = ("platform", "account", "campaigns", "strangers", "read_at", "age_minutes")
+    show(asyncio.run(_mirror(refresh)), as_json=json, columns=columns)
+
+
+@app.command
 def fix(
     email: str = "",
     *,
@@ -295,6 +308,18 @@ async def _fix(email: str, values: dict[str, str], campaign: str | None, client:
     return msgspec.to_builtins(fixed)
 
 
+async def _mirror(refresh: bool) -> list[dict[str, Any]]:
+    import msgspec
+
+    from mailfleet.cli.session import opened
+    from mailfleet.services import mirror as mirrors
+
+    async with opened() as fleet:
+        if refresh:
+            await mirrors.refresh_all(fleet)
+        return [msgspec.structs.asdict(each) for each in await mirrors.state(fleet)]
+
+
 async def _export(email: str) -> dict[str, Any]:
     from mailfleet.cli.session import address, opened
     from mailfleet.services import privacy
@@ -363,15 +388,17 @@ async def _push(campaign: str, yes: bool) -> dict[str, Any]:
     import msgspec
 
     from mailfleet.cli.session import opened
-    from mailfleet.services import campaigns
+    from mailfleet.services import campaigns, lead_source
     from mailfleet.services import push as pushing
 
     async with opened() as fleet:
         found = await campaigns.find(fleet, campaign)
+        await lead_source.take(fleet)
         waiting = len(await pushing.ready(fleet, found))
         if not yes:
             return {"campaign": found.name, "ready": waiting}
         done = await pushing.push_ready(fleet, found)
+        await lead_source.write_back(fleet)
     return {"campaign": found.name, "ready": waiting, **msgspec.to_builtins(done)}
 
 

@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from mailfleet.errors import BadFile
 from mailfleet.flows.shell import Result, current, run, specified, step
-from mailfleet.services import pulls, pushes
+from mailfleet.services import lead_source, pulls, pushes
 from mailfleet.services.context import Fleet
 
 Direction = Literal["push", "pull", "bidirectional"]
@@ -116,6 +116,7 @@ async def smartlead_lead_sync_flow(
         if direction != "push":
             await _pull(since)
         sent = await _push(since, campaign_id) if direction != "pull" else {}
+        await lead_source.write_back(fleet)
         return {**_empty(), **await pulls.counted(fleet, only), **sent}
 
     return await run(

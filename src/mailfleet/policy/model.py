@@ -243,6 +243,10 @@ class Dedup(Section, frozen=True):
     key_fields: tuple[Literal["email"], ...] = ("email",)
     secondary_check: tuple[Literal["company", "domain"], ...] = ("company", "domain")
     time_window_days: Days = 90
+    mirror_hours: Hours = 6
+    """How old the copy of a platform's own leads may become before a push reads it again."""
+    mirror_max_hours: Hours = 24
+    """Older than this, and unreadable: nothing is pushed."""
     status_blocklist: tuple[Literal["replied", "bounced", "unsubscribed", "spam_complaint"], ...] = (
         "replied", "bounced", "unsubscribed", "spam_complaint",
     )  # fmt: skip

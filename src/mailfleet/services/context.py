@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
@@ -19,6 +19,7 @@ from mailfleet.policy.load import Loaded, for_client
 from mailfleet.policy.model import Policy
 from mailfleet.store.clients import Client
 from mailfleet.store.database import Database
+from mailfleet.store.lead_source import Source
 from mailfleet.store.secrets import Vault
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,8 @@ class Fleet:
     rng: random.Random = field(default_factory=random.Random)
     client_platforms: Mapping[str, Mapping[str, SendingPlatform]] = field(default_factory=dict)
     """A client's own accounts, by its slug with `_` for `-`; a client without one uses the common account."""
+    lead_sources: Sequence[Source] = ()
+    """Tables of leads that are not ours."""
     client_id: UUID | None = None
     """Whose parts these are; None: the workspace's."""
     workspace: Fleet | None = field(default=None, repr=False)

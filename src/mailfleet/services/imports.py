@@ -167,15 +167,23 @@ async def _settle(
 async def store(fleet: Fleet, begun: Import, chunk: Chunk, campaign_id: UUID | None) -> None:
     """One chunk and its refusals, in one transaction."""
     async with fleet.db.transaction() as db:
-        out = await leads.take(
-            db, chunk.lines, chunk.taken, pepper=fleet.suppression_key, client_id=begun.client_id, import_id=begun.id,
-            campaign_id=campaign_id, at=fleet.clock.now(),
-        )  # fmt: skip
-        refused = [*chunk.refused, *map(_not_taken, out)]
-        await imports.advance(
-            db, begun.id, rows_read=chunk.last, taken=chunk.taken - len(out), refused=refused,
-            unknown_country=chunk.unknown_country,
-        )  # fmt: skip
+        await store_in(fleet, db, begun, chunk, campaign_id)
+
+
+async def store_in(
+    fleet: Fleet, db: Connection, begun: Import, chunk: Chunk, campaign_id: UUID | None
+) -> Sequence[Refusal]:
+    """The same in the caller's transaction; every row that was refused."""
+    out = await leads.take(
+        db, chunk.lines, chunk.taken, pepper=fleet.suppression_key, client_id=begun.client_id, import_id=begun.id,
+        campaign_id=campaign_id, at=fleet.clock.now(),
+    )  # fmt: skip
+    refused = [*chunk.refused, *map(_not_taken, out)]
+    await imports.advance(
+        db, begun.id, rows_read=chunk.last, taken=chunk.taken - len(out), refused=refused,
+        unknown_country=chunk.unknown_country,
+    )  # fmt: skip
+    return refused
 
 
 def _not_taken(each: NotTaken) -> Refusal:

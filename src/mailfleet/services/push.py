@@ -16,7 +16,7 @@ from mailfleet.platforms.port import AddedLeads, NewLead, SendingPlatform
 from mailfleet.rules import campaigns as campaign_rules
 from mailfleet.rules.campaigns import CampaignConfig
 from mailfleet.rules.errors_matrix import action_for
-from mailfleet.services import alerts, commands, dedup, pace, suppression
+from mailfleet.services import alerts, commands, dedup, lead_source, mirror, pace, suppression
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import next_vendor_day
@@ -129,6 +129,7 @@ async def _open_campaign(fleet: Fleet, campaign_id: UUID) -> tuple[Fleet, Campai
         reasons.append(f"the campaign is {campaign.state}")
     if reasons:
         raise NotAllowed(f"{campaign.name} takes no new leads now.", reasons=tuple(reasons))
+    await mirror.ensure(fleet)
     return fleet, campaign, ref
 
 
@@ -166,6 +167,11 @@ async def _claim(
     locked = await ownership.lock_ready(db, ids)
     found = await leads.by_ids(db, locked)
     valid, refused = await _validate(fleet, db, campaign, found)
+    if gone := await lead_source.withdrawn(fleet, db, valid):
+        why = [{"lead_id": id, "rule": "source", "culprit": culprit} for id, culprit in gone.items()]
+        await leads.exclude(db, why, campaign_id=campaign.id, at=fleet.clock.now())
+        refused["source"] = len(gone)
+        valid = [id for id in valid if id not in gone]
     unique = await dedup.separate(fleet, db, valid, campaign_id=campaign.id)
     if len(valid) > len(unique):
         refused["duplicate"] = len(valid) - len(unique)
@@ -388,6 +394,7 @@ async def _mark(fleet: Fleet, batch_id: UUID, state: str, result: Mapping[str, o
 
 async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
     """Everything that is ready for this campaign. Raises Busy when another run is pushing it."""
+    await lead_source.take(fleet)
     async with _alone(fleet, campaign):
         fleet, opened, ref = await _open_campaign(fleet, campaign.id)
         # Those that the platform turned out not to have are ready again, and counted as what becomes of them now.

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from mailfleet.errors import Busy, NotAllowed, VendorError
-from mailfleet.services import dedup, push
+from mailfleet.services import dedup, lead_source, push
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns
 
@@ -52,6 +52,7 @@ class Tally:
 
 async def waiting(fleet: Fleet) -> dict[str, list[int]]:
     """campaign_id → leads that are ready for it, after what a crash or an unknown outcome left open was settled."""
+    await lead_source.take(fleet)
     async with fleet.db.connection() as db:
         running = await campaigns.every(db, states=("running",))
     for each in running:

@@ -70,6 +70,8 @@ _VERDICTS: LiteralString = (
                 from mailfleet.leads x join mailfleet.lead_ownership o on o.lead_id = x.id
                 where x.email_norm = i.email_norm and x.id is distinct from i.lead_id and o.state <> 'released'
                 limit 1) as owned_by,
+               (select v.platform || ' campaign ' || v.campaign_ref from mailfleet.vendor_leads v
+                where v.email_norm = i.email_norm limit 1) as seen_by,
                a.lead_id as address_lead, d.lead_id as domain_lead, k.lead_id as company_lead
         from incoming i
         left join mailfleet.contacts a on a.kind = 'address' and a.key = i.email_norm and """
@@ -86,10 +88,11 @@ _VERDICTS: LiteralString = (
     judged as (
         select n, lead_id, email_norm, domain, company_norm, free_mail,
                case when suppressed_by is not null then 'suppressed' when blocked_by is not null then 'status_blocklist'
-                    when owned_by is not null then 'at_vendor' when address_lead is not null then 'contacted_address'
+                    when coalesce(owned_by, seen_by) is not null then 'at_vendor'
+                    when address_lead is not null then 'contacted_address'
                     when domain_lead is not null then 'contacted_domain'
                     when company_lead is not null then 'contacted_company' else '' end as rule,
-               coalesce(suppressed_by, blocked_by, owned_by,
+               coalesce(suppressed_by, blocked_by, owned_by, seen_by,
                         'lead ' || coalesce(address_lead, domain_lead, company_lead), '') as culprit
         from facts),
     by_address as (

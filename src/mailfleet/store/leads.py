@@ -182,6 +182,17 @@ async def _suppressed(db: Connection) -> Sequence[NotTaken]:
     )
 
 
+async def copied_ids(db: Connection, client_id: UUID) -> Mapping[int, int]:
+    """Row → the client's lead of its address, of the lines that `take` copied in this transaction."""
+    found = await tuples(
+        db,
+        """select i.row_no, l.id from incoming i join mailfleet.leads l
+           on l.email_norm = i.email_norm and l.client_id = %s""",
+        [client_id],
+    )
+    return dict(found)
+
+
 async def get(db: Connection, id: int) -> Lead | None:
     return await row(db, Lead, "select " + _COLUMNS + " from mailfleet.leads l where l.id = %s", [id])
 

@@ -1,0 +1,1 @@
+../../../../supabase/migrations/20261124120002_vendor_leads.sql

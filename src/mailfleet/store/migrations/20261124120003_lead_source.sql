@@ -1,0 +1,1 @@
+../../../../supabase/migrations/20261124120003_lead_source.sql
