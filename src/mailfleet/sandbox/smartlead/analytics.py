@@ -6,7 +6,7 @@ neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -18,44 +18,20 @@ from mailfleet.sandbox.smartlead.stats import between, counts
 from mailfleet.sandbox.world import World
 
 _POSITIVE = ("Interested", "Meeting Request", "Information Request")
-_QUERY = (
+QUERY = (
     "start_date", "end_date", "timezone", "client_ids", "campaign_ids", "full_data", "is_agency", "limit", "offset",
 )  # fmt: skip
 
 
 def routes(world: World, limit: Limit) -> list[BaseRoute]:
     """Everything under /analytics."""
-    table: dict[str, Callable[[Ask], dict[str, Any]]] = {
-        "overall-stats-v2": overall,
-        "day-wise-overall-stats": day_wise,
-        "day-wise-overall-stats-by-sent-time": day_wise,
-        "day-wise-positive-reply-stats": positive_by_day,
-        "day-wise-positive-reply-stats-by-sent-time": positive_by_day,
-        "campaign/list": campaigns,
-        "campaign/overall-stats": by_campaign,
-        "campaign/response-stats": responses,
-        "campaign/status-stats": states,
-        "campaign/leads-take-for-first-reply": first_reply,
-        "campaign/follow-up-reply-rate": follow_ups,
-        "campaign/lead-to-reply-time": reply_time,
-        "client/list": clients,
-        "client/month-wise-count": months,
-        "client/overall-stats": by_client,
-        "mailbox/overall-stats": mailboxes,
-        "mailbox/name-wise-health-metrics": lambda ask: health(ask, "email"),
-        "mailbox/domain-wise-health-metrics": lambda ask: health(ask, "domain"),
-        "mailbox/provider-wise-overall-performance": by_provider,
-        "lead/overall-stats": leads,
-        "lead/category-wise-response": by_category,
-        "team-board/overall-stats": team,
-    }
     return [
-        entry for path, answer in table.items() for entry in route(world, limit, "GET", f"/analytics/{path}", answer)
+        entry for path, answer in TABLE.items() for entry in route(world, limit, "GET", f"/analytics/{path}", answer)
     ]
 
 
 def _rows(ask: Ask) -> list[Sent]:
-    ask.known(*_QUERY)
+    ask.known(*QUERY)
     wanted = {part.strip() for part in ask.query.get("campaign_ids", "").split(",") if part.strip()}
     of_clients = {part.strip() for part in ask.query.get("client_ids", "").split(",") if part.strip()}
     rows = [
@@ -131,7 +107,7 @@ def positive_by_day(ask: Ask) -> dict[str, Any]:
 
 def campaigns(ask: Ask) -> dict[str, Any]:
     """Names and states of all campaigns."""
-    ask.known(*_QUERY)
+    ask.known(*QUERY)
     rows = [{"id": item.id, "name": item.name, "status": item.status} for item in ask.vendor.campaigns.values()]
     return _success({"campaign_list": rows})
 
@@ -158,7 +134,7 @@ def responses(ask: Ask) -> dict[str, Any]:
 
 def states(ask: Ask) -> dict[str, Any]:
     """How many campaigns are in which state."""
-    ask.known(*_QUERY)
+    ask.known(*QUERY)
     held = [item.status for item in ask.vendor.campaigns.values()]
     return _success({"campaign_status_stats": {state.lower(): held.count(state) for state in sorted(set(held))}})
 
@@ -188,14 +164,14 @@ def reply_time(ask: Ask) -> dict[str, Any]:
 
 def clients(ask: Ask) -> dict[str, Any]:
     """Names of the clients."""
-    ask.known(*_QUERY)
+    ask.known(*QUERY)
     rows = [{"id": number, "name": client["name"]} for number, client in ask.vendor.clients.items()]
     return _success({"client_list": rows})
 
 
 def months(ask: Ask) -> dict[str, Any]:
     """How many clients were made in which month."""
-    ask.known(*_QUERY)
+    ask.known(*QUERY)
     made = [client["created_at"][:7] for client in ask.vendor.clients.values()]
     return _success({"month_wise_count": [{"month": month, "count": made.count(month)} for month in sorted(set(made))]})
 
@@ -213,7 +189,7 @@ def by_client(ask: Ask) -> dict[str, Any]:
 
 def mailboxes(ask: Ask) -> dict[str, Any]:
     """How many accounts are connected and used."""
-    ask.known(*_QUERY)
+    ask.known(*QUERY)
     boxes = list(ask.vendor.mailboxes.values())
     used = {number for campaign in ask.vendor.campaigns.values() for number in campaign.mailboxes}
     stats = {
@@ -272,3 +248,29 @@ def by_category(ask: Ask) -> dict[str, Any]:
 def team(ask: Ask) -> dict[str, Any]:
     """Counts by member of the team; the sandbox's account has one."""
     return _success({"team_board_stats": [{"user_id": ask.vendor.user_id, **figures(ask, _rows(ask))}]})
+
+
+TABLE: Mapping[str, Callable[[Ask], dict[str, Any]]] = {
+    "overall-stats-v2": overall,
+    "day-wise-overall-stats": day_wise,
+    "day-wise-overall-stats-by-sent-time": day_wise,
+    "day-wise-positive-reply-stats": positive_by_day,
+    "day-wise-positive-reply-stats-by-sent-time": positive_by_day,
+    "campaign/list": campaigns,
+    "campaign/overall-stats": by_campaign,
+    "campaign/response-stats": responses,
+    "campaign/status-stats": states,
+    "campaign/leads-take-for-first-reply": first_reply,
+    "campaign/follow-up-reply-rate": follow_ups,
+    "campaign/lead-to-reply-time": reply_time,
+    "client/list": clients,
+    "client/month-wise-count": months,
+    "client/overall-stats": by_client,
+    "mailbox/overall-stats": mailboxes,
+    "mailbox/name-wise-health-metrics": lambda ask: health(ask, "email"),
+    "mailbox/domain-wise-health-metrics": lambda ask: health(ask, "domain"),
+    "mailbox/provider-wise-overall-performance": by_provider,
+    "lead/overall-stats": leads,
+    "lead/category-wise-response": by_category,
+    "team-board/overall-stats": team,
+}

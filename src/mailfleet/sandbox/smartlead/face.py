@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
+from mailfleet.sandbox.describe import published
 from mailfleet.sandbox.smartlead import (
     account,
     accounts,
@@ -14,6 +15,7 @@ from mailfleet.sandbox.smartlead import (
     inbox,
     leads,
     lists,
+    openapi,
     placement,
     stats,
     views,
@@ -46,4 +48,8 @@ _FACES = (
 def routes(world: World, per_minute: int = 60) -> list[BaseRoute]:
     """Every endpoint, under one limit of calls per key and minute."""
     limit = Limit(per_minute)
-    return [entry for face in _FACES for entry in face.routes(world, limit)]
+    described = [
+        published("/smartlead/openapi.json", openapi.main_host()),
+        published("/smartdelivery/openapi.json", openapi.placement_host()),
+    ]
+    return [*described, *(entry for face in _FACES for entry in face.routes(world, limit))]
