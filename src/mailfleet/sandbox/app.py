@@ -28,6 +28,7 @@ from mailfleet.sandbox.world import World
 
 _VENDORS = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "status", *forge.VENDORS)
 _ABORT = "sandbox.abort"
+_UNLIMITED = 10**9
 _JUMP = 10.0
 """Seconds of real time a call waits for the clock to stand; who calls before answering a webhook waits for itself."""
 
@@ -40,14 +41,16 @@ class Protocol(HttpToolsProtocol):
         cast("dict[str, Any]", self.scope)[_ABORT] = self.transport.abort
 
 
-def build(world: World, *, per_minute: int = 60, profile: str = "typical") -> ASGIApp:
-    """The application of a world."""
+def build(world: World, *, per_minute: int | None = 60, profile: str = "typical") -> ASGIApp:
+    """The application of a world; `per_minute` None lifts the limits of every vendor, which count in real time."""
+    calls = _UNLIMITED if per_minute is None else per_minute
+    wide = per_minute is None
     outbound(world).disorder = PROFILES[profile]
     faults(world).hostile = profile == "hostile"
     routes = [
-        *smartlead.routes(world, per_minute),
-        *cloudflare.routes(world),
-        *namecheap.routes(world),
+        *smartlead.routes(world, calls),
+        *cloudflare.routes(world, cloudflare.Limit(quota=_UNLIMITED) if wide else None),
+        *namecheap.routes(world, namecheap.Limit(windows=((60.0, _UNLIMITED),)) if wide else None),
         *slack.routes(world),
         *twilio.routes(world),
         *forge.routes(world),

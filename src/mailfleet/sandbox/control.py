@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mailfleet.sandbox import faults
+from mailfleet.sandbox.control_openapi import description
+from mailfleet.sandbox.describe import published
 from mailfleet.sandbox.forge import control as forge_control
 from mailfleet.sandbox.namecheap.state import register
 from mailfleet.sandbox.reputation import placement, standing, warmup_reputation
@@ -43,6 +45,7 @@ def routes(world: World) -> list[BaseRoute]:
         return {"now": world.now.isoformat(), "start": world.start.isoformat(), "seed": world.seed}
 
     return [
+        published(PREFIX + "/openapi.json", description(PREFIX)),
         _route("/clock", "GET", clock),
         Route(PREFIX + "/advance", _guarded(advanced), methods=["POST"]),
         _route("/mailhost/accounts", "POST", lambda given: _add_account(world, given)),
@@ -85,7 +88,7 @@ def _guarded(serve: Callable[[Request], Any]) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
         try:
             return await serve(request)
-        except (Wrong, ValueError) as error:
+        except (Wrong, ValueError, OverflowError) as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return answer
@@ -114,6 +117,8 @@ def _goal(world: World, given: dict[str, Any]) -> datetime:
         goal = datetime.fromisoformat(_text(given, "to"))
         goal = goal.astimezone(UTC) if goal.tzinfo else goal.replace(tzinfo=UTC)
     elif isinstance(given.get("seconds"), int | float):
+        if not abs(given["seconds"]) <= _FARTHEST.total_seconds():
+            raise Wrong(f"More than {_FARTHEST.days} days at once.")
         goal = world.now + timedelta(seconds=given["seconds"])
     else:
         raise Wrong("Say 'to' (ISO 8601) or 'seconds' (a number).")

@@ -17,7 +17,7 @@ from typing import Any, cast
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from mailfleet.sandbox.dns import server as dns_server
-from mailfleet.sandbox.faults_world import KINDS, Undo, moment
+from mailfleet.sandbox.faults_world import KINDS, Undo, moment, number
 from mailfleet.sandbox.seeds import fraction
 from mailfleet.sandbox.smartlead.deliveries import outbound
 from mailfleet.sandbox.smartlead.http import too_many
@@ -188,7 +188,7 @@ def _end(given: Mapping[str, Any], begins: datetime) -> datetime | None:
         if end <= begins:
             raise ValueError("It would end before it begins.")
         return end
-    return begins + timedelta(days=float(given["days"])) if "days" in given else None
+    return begins + timedelta(days=number(given, "days")) if "days" in given else None
 
 
 def _begin(world: World, planned: Planned) -> dict[str, Any]:
@@ -231,11 +231,11 @@ def _wire(world: World, kind: str, given: Mapping[str, Any], *, lasting: bool) -
     fault = Fault(
         held.made,
         kind,
-        vendor=given.get("vendor"),
+        vendor=None if given.get("vendor") is None else str(given["vendor"]),
         path=str(given.get("path", "")),
-        method=given.get("method"),
-        times=None if times is None else int(times),
-        seconds=float(given.get("seconds", 3600.0)),
+        method=None if given.get("method") is None else str(given["method"]),
+        times=None if times is None else int(number({"times": times}, "times")),
+        seconds=number(given, "seconds", 3600.0),
         text=str(given.get("text", "")),
     )
     held.wire.append(fault)

@@ -18,6 +18,7 @@ from mailfleet.sandbox.smartlead.state import Mailbox, smartlead
 from mailfleet.sandbox.world import World
 
 Given = Mapping[str, Any]
+_MOST = 1_000_000_000
 Undo = Callable[[], None] | None
 Begin = Callable[[World, Given], Undo]
 
@@ -29,6 +30,14 @@ def moment(given: object, name: str) -> datetime:
     except ValueError:
         raise ValueError(f"{name} is no moment: {given!r}.") from None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def number(given: Given, name: str, usual: float | None = None) -> float:
+    """A number that can be meant. Raises ValueError."""
+    value = given[name] if usual is None else given.get(name, usual)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _MOST:
+        raise ValueError(f"{name} is no number up to {_MOST}: {value!r}.")
+    return value
 
 
 def _mailbox(world: World, given: Given) -> Mailbox:
@@ -70,7 +79,7 @@ def _block_warmup(world: World, given: Given) -> Undo:
 
 
 def _campaign(world: World, given: Given) -> Undo:
-    campaign = smartlead(world).campaigns.get(int(given["campaign_id"]))
+    campaign = smartlead(world).campaigns.get(int(number(given, "campaign_id")))
     if campaign is None:
         raise ValueError(f"Smartlead has no campaign {given['campaign_id']}.")
     set_status(world, campaign, str(given.get("status", "PAUSED")))
@@ -83,26 +92,26 @@ def _page(world: World, given: Given) -> Undo:
 
 
 def _lose(world: World, given: Given) -> Undo:
-    outbound(world).lose += int(given.get("times", 1))
+    outbound(world).lose += int(number(given, "times", 1))
     return None
 
 
 def _repeat(world: World, given: Given) -> Undo:
-    outbound(world).repeat += int(given.get("times", 1))
+    outbound(world).repeat += int(number(given, "times", 1))
     return None
 
 
 def _reorder(world: World, given: Given) -> Undo:
     out = outbound(world)
-    out.reorder += int(given.get("times", 1))
-    out.hold = timedelta(seconds=float(given.get("seconds", 3600)))
+    out.reorder += int(number(given, "times", 1))
+    out.hold = timedelta(seconds=number(given, "seconds", 3600))
     return None
 
 
 def _late(world: World, given: Given) -> Undo:
     out = outbound(world)
-    out.late += int(given.get("times", 1))
-    out.lateness = timedelta(days=float(given.get("days", 3)))
+    out.late += int(number(given, "times", 1))
+    out.lateness = timedelta(days=number(given, "days", 3))
     return None
 
 
@@ -113,7 +122,10 @@ def _resend(world: World, given: Given) -> Undo:
 
 def _retries(world: World, given: Given) -> Undo:
     vendor = smartlead(world)
-    vendor.retry_minutes = tuple(float(minutes) for minutes in given["minutes"])
+    if not isinstance(given["minutes"], list):
+        raise ValueError("minutes is a list of numbers.")
+    listed: list[object] = given["minutes"]
+    vendor.retry_minutes = tuple(number({"minutes": minutes}, "minutes") for minutes in listed)
     vendor.disable_after_failure = bool(given.get("disable", False))
     return None
 
@@ -131,12 +143,12 @@ def _notices(world: World, given: Given) -> Undo:
 
 
 def _credits(world: World, given: Given) -> Undo:
-    smartlead(world).lead_credits = None if given["count"] is None else int(given["count"])
+    smartlead(world).lead_credits = None if given["count"] is None else int(number(given, "count"))
     return None
 
 
 def _delivery_credits(world: World, given: Given) -> Undo:
-    world.state["delivery_credits"] = None if given["count"] is None else int(given["count"])
+    world.state["delivery_credits"] = None if given["count"] is None else int(number(given, "count"))
     return None
 
 
@@ -158,14 +170,14 @@ def _dns(world: World, given: Given) -> Undo:
 
 
 def _share(given: Given, name: str, usual: float | None = None) -> float:
-    value = given[name] if usual is None else given.get(name, usual)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+    value = number(given, name, usual)
+    if not 0 <= value <= 1:
         raise ValueError(f"{name} is a number from 0 to 1.")
-    return float(value)
+    return value
 
 
 def _spell(world: World, provider: object, factor: float) -> Undo:
-    if provider is not None and provider not in FILTERS:
+    if provider is not None and str(provider) not in FILTERS:
         raise ValueError(f"provider is one of {', '.join(FILTERS)}, or null for all.")
     spell, held = Spell(None if provider is None else str(provider), factor), receivers(world).spells
     held.append(spell)
@@ -190,7 +202,7 @@ def _bad_list(world: World, given: Given) -> Undo:
 def _skew(world: World, given: Given) -> Undo:
     held: dict[str, float] = world.state.setdefault("skew", {})
     vendor = str(given.get("vendor", "smartlead"))
-    held[vendor] = float(given["seconds"])
+    held[vendor] = number(given, "seconds")
 
     def undo() -> None:
         held.pop(vendor, None)

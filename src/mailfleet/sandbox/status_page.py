@@ -11,6 +11,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mailfleet.sandbox.cloudflare.state import settle
+from mailfleet.sandbox.describe import ANY, TEXT, Operation, listing, obj, published
+from mailfleet.sandbox.describe import document as described_as
 from mailfleet.sandbox.dns.auth import domain_auth
 from mailfleet.sandbox.namecheap.state import registrar
 from mailfleet.sandbox.world import World
@@ -97,7 +99,20 @@ def routes(world: World, links: Mapping[str, str] | None = None) -> list[BaseRou
     async def overview(request: Request) -> Response:
         return HTMLResponse(overview_html(world, shown))
 
-    return [Route(SUMMARY_PATH, document), Route("/status", page), Route("/", overview)]
+    described = published("/status/openapi.json", _description())
+    return [described, Route(SUMMARY_PATH, document), Route("/status", page), Route("/", overview)]
+
+
+def _description() -> dict[str, object]:
+    page = obj({"id": TEXT, "name": TEXT, "url": TEXT, "updated_at": TEXT})
+    state = obj({"indicator": {"enum": list(_WORDS)}, "description": TEXT})
+    parts = {"components": listing(obj({"name": TEXT, "status": {"enum": list(_COMPONENT_STATE.values())}}))}
+    whole = obj({"page": page, "status": state, "incidents": listing(ANY), **parts})
+    operations = [
+        Operation(method="GET", path=SUMMARY_PATH, summary="Status", answers={200: ("application/json", whole)}),
+        Operation(method="GET", path="/status", summary="The same for people", answers={200: ("text/html", TEXT)}),
+    ]
+    return described_as("Status page (sandbox)", operations)
 
 
 def overview_html(world: World, links: Mapping[str, str]) -> str:

@@ -21,7 +21,6 @@ from mailfleet.sandbox.smartlead.login import IN_PROCESS
 from mailfleet.sandbox.world import START, World
 
 ROOT = "http://sandbox.internal"
-_UNLIMITED = 10**9
 _numbers = itertools.count(1)
 
 
@@ -34,7 +33,7 @@ class Inside:
         start: datetime = START,
         *,
         profile: str = "calm",
-        per_minute: int = _UNLIMITED,
+        per_minute: int | None = None,
         hooks: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.world = World(seed, start)

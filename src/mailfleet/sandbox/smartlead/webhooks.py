@@ -177,7 +177,8 @@ def retrigger(ask: Ask) -> dict[str, Any]:
 def create(ask: Ask) -> dict[str, Any]:
     """A hook of the account, a client or a campaign."""
     given = ask.body(CREATE)
-    kind = _ASSOCIATIONS.get(given["association_type"])
+    asked = given["association_type"]
+    kind = _ASSOCIATIONS.get(asked) if isinstance(asked, str | int) and not isinstance(asked, bool) else None
     if kind is None:
         raise said('"association_type" must be one of [user, client, campaign]')
     _check_url(given["webhook_url"])

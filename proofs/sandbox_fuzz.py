@@ -1,0 +1,31 @@
+"""Every face of the sandbox asked whatever its own description allows, and more: no answer but those it describes.
+
+python -m proofs.sandbox_fuzz [examples for each operation] [seed]
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tests.sandbox_around.fuzz import FACES, search
+
+EXAMPLES = 60
+SEED = 1
+
+
+def main(argv: list[str]) -> int:
+    examples, number = (int(argv[at]) if len(argv) > at else usual for at, usual in ((0, EXAMPLES), (1, SEED)))
+    wrong = 0
+    for face in FACES:
+        found = search(face, examples, number)
+        statuses = ", ".join(f"{status}: {count}" for status, count in sorted(found.answered.items()))
+        sys.stdout.write(f"{face:<14}{found.cases:>7} calls, {len(found.wrong)} wrong ({statuses})\n")
+        for told in found.wrong[:10]:
+            sys.stdout.write(f"  {told}\n")
+        sys.stdout.flush()
+        wrong += len(found.wrong)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
