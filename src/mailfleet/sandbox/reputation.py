@@ -10,6 +10,7 @@ to fit them.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Protocol, cast
@@ -26,13 +27,16 @@ RISE = 0.06
 BOUNCES_BORNE = 0.03
 BOUNCE_WEIGHT = 6.0
 COMPLAINTS_BORNE = 0.001
-COMPLAINT_WEIGHT = 80.0
+COMPLAINT_WEIGHT = 120.0
 VOLUME_FIRST = 45
 VOLUME_PER_DAY = 2.0
 VOLUME_MOST = 90
 POOR_CEILING = 0.45
 POOR_SHARE = 0.10
 MEMORY_DAYS = 3
+VOLUME_WEIGHT = 0.6
+# Receivers forget a complaint later than a bounce.
+COMPLAINT_DAYS = 7
 LEAST_MAILS = 20
 _AUTH_KEPT = timedelta(minutes=10)
 
@@ -160,24 +164,30 @@ def _settle(found: Standing, today: date) -> Standing:
         found.settled += timedelta(days=1)
         goal = _target(found)
         found.score += (FALL if goal < found.score else RISE) * (goal - found.score)
-        while found.days and found.days[0].day <= found.settled - timedelta(days=MEMORY_DAYS):
+        while found.days and found.days[0].day <= found.settled - timedelta(days=COMPLAINT_DAYS):
             found.days.popleft()
     return found
 
 
 def _target(found: Standing) -> float:
-    sent = sum(day.sent for day in found.days)
-    lost = 0.0
+    since = (found.settled or found.since) - timedelta(days=MEMORY_DAYS)
+    lately = [day for day in found.days if day.day > since]
+    sent = sum(day.sent for day in lately)
+    lost = _volume_loss(found, lately) + _complaint_loss(found)
     if sent >= LEAST_MAILS:
-        lost += BOUNCE_WEIGHT * max(0.0, sum(day.bounced for day in found.days) / sent - BOUNCES_BORNE)
-        complained = sum(day.complained for day in found.days)
-        # One complaint among few mails is no rate yet.
-        lost += COMPLAINT_WEIGHT * max(0.0, max(0, complained - 0.5) / max(sent, 200) - COMPLAINTS_BORNE)
-    return max(0.05, min(found.ceiling, 1.0 - lost - _volume_loss(found)))
+        lost += BOUNCE_WEIGHT * max(0.0, sum(day.bounced for day in lately) / sent - BOUNCES_BORNE)
+    return max(0.05, min(found.ceiling, 1.0 - lost))
 
 
-def _volume_loss(found: Standing) -> float:
-    busiest = max((day.sent for day in found.days), default=0)
+def _complaint_loss(found: Standing) -> float:
+    sent, complained = sum(day.sent for day in found.days), sum(day.complained for day in found.days)
+    # One complaint among few mails is no rate yet.
+    rate = max(0.0, complained - 0.5) / max(sent, 200)
+    return COMPLAINT_WEIGHT * max(0.0, rate - COMPLAINTS_BORNE)
+
+
+def _volume_loss(found: Standing, lately: Sequence[Day]) -> float:
+    busiest = max((day.sent for day in lately), default=0)
     age = (found.settled - found.since).days if found.settled else 0
     usual = found.scale * min(VOLUME_MOST, VOLUME_FIRST + VOLUME_PER_DAY * age)
-    return min(0.5, 0.35 * max(0.0, busiest / usual - 1.0))
+    return min(0.5, VOLUME_WEIGHT * max(0.0, busiest / usual - 1.0))
