@@ -110,6 +110,8 @@ class MailboxSeen(msgspec.Struct, frozen=True, kw_only=True):
     min_gap_minutes: int | None = None
     warmup_enabled: bool | None = None
     warmup_blocked: bool = False
+    warmup_failure: str = ""
+    """Why it is blocked, in the platform's words."""
     warmup_per_day: int | None = None
     warmup_reply_percent: int | None = None
     reputation: float | None = None

@@ -82,6 +82,7 @@ def mailbox(account: models.EmailAccount) -> MailboxSeen:
         min_gap_minutes=account.min_wait,
         warmup_enabled=None if warmup is None else (warmup.status or "").upper() == "ACTIVE",
         warmup_blocked=bool(warmup and (warmup.is_warmup_blocked or warmup.blocked_reason)),
+        warmup_failure=(warmup and warmup.blocked_reason) or "",
         warmup_per_day=warmup and warmup.max_email_per_day,
         warmup_reply_percent=None if warmup is None or warmup.reply_rate is None else round(warmup.reply_rate),
         reputation=warmup and warmup.reputation,

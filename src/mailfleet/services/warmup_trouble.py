@@ -40,7 +40,7 @@ async def check(fleet: Fleet, mailbox: Mailbox, seen: MailboxSeen | None) -> boo
         kind="warmup_blocked",
         severity="urgent",
         title=f"The warm-up of {mailbox.address} is blocked by the platform",
-        body=f"{seen.failure or 'It gives no reason'}. DNS was checked: {found}; {done}.",
+        body=f"{seen.warmup_failure or 'It gives no reason'}. DNS was checked: {found}; {done}.",
     )
     return True
 
