@@ -9,6 +9,8 @@ import pytest
 from tests.docs.generate import REFERENCE, ROOT, pages
 
 from mailfleet import cli, errors
+from mailfleet.policy.model import default_policy
+from mailfleet.rules.errors_matrix import MEANINGS
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -57,3 +59,16 @@ def _exists(guard: str) -> bool:
     path, _, name = guard.partition("::")
     file = ROOT / path
     return file.exists() and (not name or f"def {name}(" in file.read_text())
+
+
+def test_the_table_of_outcomes_is_the_policys() -> None:
+    """What an answer brings about, as `docs/vendors.md` tells it, row by row and code by code."""
+    table = re.search(r"<!-- outcomes -->(.*)<!-- /outcomes -->", (ROOT / "docs/vendors.md").read_text(), re.S)
+    assert table
+    told = re.findall(r"^\| `?([A-Z0-9_]+)`? \| `(\w+)` \| (yes|no) \| (.+) \|$", table[1], re.M)
+    errors_ = default_policy().errors
+    assert [(key, action, repeated == "yes") for key, action, repeated, _ in told] == [
+        (key, row.action, row.retry) for key, row in errors_.items()
+    ]
+    found = {key: set(re.findall(r"`(\w+)`", cell)) for key, _, _, cell in told if not key.isdigit()}
+    assert found == {key: {each.field for each in MEANINGS if each.code == key} for key in found}

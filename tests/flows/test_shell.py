@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
+import httpx2
 import pytest
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, LogFilter
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -30,7 +34,13 @@ from mailfleet.flows import shell
 from mailfleet.policy.model import default_policy
 from mailfleet.services.context import Fleet
 from mailfleet.store import flow_results
+from mailfleet.store.database import tuples
+from mailfleet.store.journal import PostgresJournal
 from mailfleet.store.secrets import Kek, Vault
+from mailfleet.vendors.smartlead.client import get_smartlead_client
+from mailfleet.vendors.transport.memory import MemoryBudget, MemoryCalls, MemoryCircuit
+from mailfleet.vendors.transport.secret import Hidden
+from mailfleet.vendors.transport.transport import Means
 
 pytestmark = pytest.mark.anyio
 
@@ -145,3 +155,58 @@ async def test_a_failure_is_a_failed_run_for_prefect(fleet: Fleet, prefect_api: 
 
 def test_lag_counts_for_scheduled_runs_only() -> None:
     assert shell._too_late(timedelta(minutes=1)) == ""
+
+
+KEY, PASSWORD = "pl4nted+key/9f=&x", "p4ss w+rd/é="
+
+
+class _Repeats(httpx2.AsyncBaseTransport):
+    """A vendor that answers with all it was sent."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        coded = base64.b64encode(KEY.encode()).decode()
+        told = {"message": f"{request.url} {coded} {(await request.aread()).decode()}", "password": PASSWORD}
+        return httpx2.Response(400, json=told)
+
+
+@shell.specified(name="leaking", description="Meets a vendor that repeats everything", tags=[])
+async def leaking_flow(address: str) -> dict[str, Any]:
+    """Fails."""
+
+    async def work(fleet: Fleet) -> dict[str, Any]:
+        await shell.step(leak_task, address)
+        return {}
+
+    return await shell.run("leaking", key="leaking", parameters={"address": address}, work=work, skipped={})
+
+
+@task(name="leak_task", cache_policy=NO_CACHE)
+async def leak_task(address: str) -> None:
+    fleet = shell.current()
+    means = Means(
+        journal=PostgresJournal(fleet.db, fleet.clock), budget=MemoryBudget(), circuit=MemoryCircuit(),
+        calls=MemoryCalls(), http=_Repeats(),
+    )  # fmt: skip
+    client = get_smartlead_client(KEY, means)
+    await client.create_email_account(Hidden({"id": None, "from_email": address, "password": PASSWORD}))
+
+
+async def test_no_key_is_in_prefects_runs_and_logs_nor_in_our_rows(fleet: Fleet, prefect_api: None) -> None:
+    """Neither raw nor URL-encoded nor in base64."""
+    with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}):
+        state = await leaking_flow("ada@outreach-one.example", return_state=True)
+        await APILogHandler.aflush()
+    assert state.is_failed() and state.state_details.flow_run_id
+    async with get_client() as client:
+        run = await client.read_flow_run(state.state_details.flow_run_id)
+        tasks = await client.read_task_runs()
+        logs = await client.read_logs(LogFilter(flow_run_id={"any_": [run.id]}), limit=200)
+    async with fleet.db.connection() as db:
+        journaled = await tuples(db, "select j::text from mailfleet.journal j")
+        kept = await tuples(db, "select r::text from mailfleet.flow_results r where error <> ''")
+    assert any("create_email_account" in each.message for each in logs) and len(journaled) == len(kept) == 1
+    shown = "\n".join([run.model_dump_json(), *(each.model_dump_json() for each in (*tasks, *logs)), str(kept)])
+    for secret in (KEY, PASSWORD):
+        coded = base64.b64encode(secret.encode()).decode()
+        for form in (secret, quote(secret, safe=""), quote_plus(secret), coded, quote(coded, safe="")):
+            assert form not in shown + str(journaled), form
