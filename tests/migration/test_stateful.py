@@ -173,7 +173,7 @@ class WayBack(RuleBasedStateMachine):
 
 
 def test_no_order_of_events_breaks_an_invariant(postgres: Any, dsn: str) -> None:
-    walk(dsn, examples=8, steps=25)
+    walk(dsn, examples=5, steps=20)
 
 
 def walk(dsn: str, *, examples: int, steps: int) -> None:

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from mailfleet.errors import BadFile, NotAllowed
 from mailfleet.flows.shell import Result, current, run, specified, step
+from mailfleet.migration import routing
 from mailfleet.services import added, campaigns
 from mailfleet.services.context import Fleet
 
@@ -54,6 +55,7 @@ async def add_leads_batch_task(campaign_id: str, leads: Sequence[Mapping[str, An
 async def start_campaign_task(campaign_id: str) -> dict[str, int]:
     """`{leads_added, leads_refused}` of the leads that go before the start, which is read back at the platform;
     refused with every reason when a condition is not met."""
+    await routing.route_before_start(current(), UUID(campaign_id))
     first = await campaigns.start(current(), UUID(campaign_id))
     return {"leads_added": first.added, "leads_refused": first.refused}
 

@@ -26,6 +26,7 @@ from prefect.types.entrypoint import EntrypointType
 from mailfleet.flows.shell import SpecifiedFlow
 
 QUARTER = timedelta(minutes=15)
+FIVE = timedelta(minutes=5)
 LONGEST_RUN = timedelta(hours=1)
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,7 @@ PLAN: tuple[Planned, ...] = (
     Planned("mailfleet.flows.monitor", "mailfleet_monitor_flow", "quarter-hourly", Interval(QUARTER)),
     Planned("mailfleet.flows.investigation", "mailfleet_investigation_flow", "on-demand"),
     Planned("mailfleet.flows.domain_setup", "mailfleet_dns_check_flow", "quarter-hourly", Interval(QUARTER)),
+    Planned("mailfleet.flows.migration", "mailfleet_migration_flow", "five-minutely", Interval(FIVE)),
 )
 
 

@@ -19,7 +19,18 @@ from mailfleet.services.clients import fleet_of, the_client
 from mailfleet.services.context import Fleet
 from mailfleet.services.holds import Held
 from mailfleet.services.push import Pushed
-from mailfleet.store import audit, campaigns, clients, events, leads, links, mailboxes, ownership, transitions
+from mailfleet.store import (
+    audit,
+    campaigns,
+    clients,
+    events,
+    leads,
+    links,
+    mailboxes,
+    migrations,
+    ownership,
+    transitions,
+)
 from mailfleet.store import holds as held
 from mailfleet.store.campaigns import Campaign, Sender, StepRow
 
@@ -38,7 +49,7 @@ async def draft(fleet: Fleet, config: Mapping[str, Any]) -> Campaign:
     async with fleet.db.transaction() as db:
         client = await the_client(db, parsed.client_id or None)
         made = await campaigns.add(
-            db, client_id=client.id, name=parsed.name, platform=fleet.default_platform,
+            db, client_id=client.id, name=parsed.name, platform=await migrations.home(db, fleet.default_platform),
             config=msgspec.to_builtins(parsed), config_hash=parsed.hash, at=fleet.clock.now(),
         )  # fmt: skip
     if made.config_hash != parsed.hash:
@@ -47,7 +58,7 @@ async def draft(fleet: Fleet, config: Mapping[str, Any]) -> Campaign:
             reasons=("a campaign that was started keeps its configuration",),
             hint="Use another name, or finish this one first.",
         )
-    await _at_platform(fleet, made)
+    await at_platform(fleet, made)
     return made
 
 
@@ -243,7 +254,7 @@ async def find(fleet: Fleet, key: str) -> Campaign:
     )
 
 
-async def _at_platform(fleet: Fleet, campaign: Campaign) -> str:
+async def at_platform(fleet: Fleet, campaign: Campaign) -> str:
     """The platform's campaign, made once: one killed between the call and the link is found by its name (V9)."""
     async with fleet.db.single_flight(f"campaign:{campaign.id}") as mine:
         if not mine:

@@ -110,6 +110,21 @@ async def waiting(db: Connection, *, at: datetime) -> list[Approval]:
     )
 
 
+async def given(db: Connection, action: str, *, scope: Mapping[str, object], at: datetime) -> Approval | None:
+    """The approval that could be used for exactly this now; it is left as it is."""
+    return await row(
+        db,
+        Approval,
+        "select "
+        + _COLUMNS
+        + """ from mailfleet.approvals
+              where action = %(action)s and scope = %(scope)s::jsonb and approved_at is not null
+                and used_at is null and withdrawn_at is null and expires_at > %(at)s
+              order by requested_at limit 1""",
+        {"action": action, "scope": Json(dict(scope)), "at": at},
+    )
+
+
 async def use(db: Connection, action: str, *, scope: Mapping[str, object], at: datetime) -> Approval | None:
     """Uses up the approval given for exactly this; None when there is none. Two runs cannot use the same one."""
     return await row(

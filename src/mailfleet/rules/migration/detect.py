@@ -75,3 +75,24 @@ def smallest(mails: float, campaigns: int, rule: bounce.Rule) -> float | None:
         ):
             return rate
     return None
+
+
+class Characteristics(msgspec.Struct, frozen=True, kw_only=True):
+    """Measured by `mailfleet rehearse --suite` at ICC .03: shares of migrations, or of runs."""
+
+    volume: int
+    false_hold: float
+    false_rollback: float
+    rollback_at_five: float
+    twelve_held_in_a_day: float
+
+
+MEASURED: tuple[Characteristics, ...] = ()
+
+
+def published(volume: float) -> dict[str, float] | None:
+    """The row of the nearest measured volume below, or the smallest."""
+    if not MEASURED:
+        return None
+    fitting = [row for row in MEASURED if row.volume <= volume] or [MEASURED[0]]
+    return msgspec.to_builtins(fitting[-1])

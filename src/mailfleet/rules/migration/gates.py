@@ -60,8 +60,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     approved: int = 0
     people: int = 1
     pilot: Pilot | None = None
-    archived: tuple[str, ...] = ()
-    """Decommissioning: what is done of the list."""
 
 
 class Pilot(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,18 +97,6 @@ def checklist(facts: Facts, b: bounce.Rule, p: placement.Rule, rule: Rule) -> li
         for each in found
     ]
     return [*signed, _approval(facts)]
-
-
-def last_checks(facts: Facts) -> list[Check]:
-    """Week 13: what a person has done and confirmed before the old side is given up."""
-    return [
-        Check(name=name, ok=name in facts.archived, detail="done" if name in facts.archived else "not confirmed yet")
-        for name in DECOMMISSION
-    ]
-
-
-def passed(checks: list[Check]) -> bool:
-    return all(check.ok for check in checks)
 
 
 def pilot_checks(pilot: Pilot | None, rule: Rule) -> list[Check]:

@@ -6,6 +6,8 @@ compared with what its client's history lets expect of it.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from mailfleet.rules.migration import evidence
@@ -32,6 +34,23 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     frozen_days: int = 28
     """When the old platform sends nothing any more: how many days of its history stand for it."""
     literal_rate: float = 0.02
+    delay_hours: float = 20
+    """Median of the old platform's replies; with `delay_sigma` a lognormal: 57 % in a day, 92 % in a week."""
+    delay_sigma: float = 1.3
+    prior_mails: float = 500
+    """How many mails at the baseline a client's own history is mixed with."""
+
+
+def seen_by(age_hours: float, rule: Rule) -> float:
+    """F(age): the part of its replies that a mail of this age has had."""
+    if age_hours <= 0:
+        return 0.0
+    return evidence.normal((math.log(age_hours) - math.log(rule.delay_hours)) / rule.delay_sigma)
+
+
+def expected_rate(mails: float, replies: float, rule: Rule) -> float:
+    """What a client's history lets expect of its campaigns."""
+    return (replies + rule.baseline * rule.prior_mails) / (mails + rule.prior_mails)
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -19,6 +20,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     volume: float
     stratum: str = ""
     contacted: bool = False
+    created_at: datetime | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
