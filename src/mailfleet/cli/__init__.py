@@ -42,6 +42,7 @@ COMMANDS = (
     ("event", "mailfleet.cli.event:app", "Read what happened, and apply what was received."),
     ("classify", "mailfleet.cli.classify:app", "Judge a file of bounces or replies, to measure the classifiers."),
     ("migration", "mailfleet.cli.migration:app", "Move from one sending platform to another, and come back."),
+    ("rehearse", "mailfleet.cli.rehearse:rehearse", "Measure the migration's rules on synthetic worlds."),
     ("approve", "mailfleet.cli.approve:approve", "Give an approval, or list what waits for one."),
     ("withdraw", "mailfleet.cli.approve:withdraw", "Take an approval back before it takes effect."),
     ("worker", "mailfleet.cli.processes:worker", "Carry out queued commands and send notices until stopped."),
