@@ -119,7 +119,7 @@ class Vendor:
                 lead.over = lead.over or lead.email == email
 
     # the port
-    async def create_campaign(self, name: str) -> str:
+    async def create_campaign(self, name: str, *, timezone: str = "UTC") -> str:
         def act() -> str:
             ref = f"{self.name}-{len(self.made) + 1}"
             self.made[ref] = SimpleNamespace(name=name, state="draft", leads=[], boxes=[], steps=[], sent=0)

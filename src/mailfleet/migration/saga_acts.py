@@ -260,7 +260,8 @@ async def _create(fleet: Fleet, saga: Saga, action: Action) -> Mapping[str, Any]
     async with fleet.db.connection() as db:
         made = await _staged(db, saga, action.target)
     _, old = await platforms(fleet, saga, made.client_id)
-    return {"ref": await old.create_campaign(made.name), "campaign": str(made.id)}
+    zone = msgspec.convert(made.config, CampaignConfig).schedule.timezone
+    return {"ref": await old.create_campaign(made.name, timezone=zone), "campaign": str(made.id)}
 
 
 async def _fill(fleet: Fleet, saga: Saga, action: Action) -> Mapping[str, Any]:
