@@ -200,7 +200,7 @@ class Pair:
 
     def __init__(self, fleet: Fleet, new: Vendor, old: Vendor, clock: FixedClock) -> None:
         self.fleet, self.new, self.old, self.clock = fleet, new, old, clock
-        self.log = new.log
+        self.log = getattr(new, "log", [])
         self.campaigns: list[Any] = []
 
     async def ask(self, sql: Any, *args: object) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""The way back between the real adapters and both vendors' faces over HTTP; judged by the sandbox's own log of sends."""
+"""The way back by the real adapters over both vendors' faces, judged by the sandbox's own log of sends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.migration.desks import Pair, config
 from tests.migration.kills import PACE, stands
+from tests.platforms.test_against_sandbox import PASSWORD, mail_host
 from tests.sandbox_fixture import Sandbox
 
 from mailfleet.clock import FixedClock
@@ -85,16 +86,17 @@ async def built(database: Any, outside: Sandbox, new: SmartleadPlatform, old: Fo
     )  # fmt: skip
     await clients.put_client(fleet, "agency-os", name="Agency OS", timezone="Australia/Sydney")
     world = Pair(fleet, new, old, clock)  # type: ignore[arg-type]
-    mail = outside.info["mailhost"]
-    smtp, imap = mail["smtp"].split(":"), mail["imap"].split(":")
     address = "ann@mailfleet-demo-out.com"
+    outside.control("POST", "/mailhost/accounts", {"address": address, "password": PASSWORD})
+    hosted = await mail_host(outside).mailbox(address, "Ann")
     ref = await new.connect_mailbox(
         MailboxSpec(
-            address=address, display_name="Ann", username=address, password="pw", smtp_host=smtp[0],
-            smtp_port=int(smtp[1]), imap_host=imap[0], imap_port=int(imap[1]), daily_cap=40,
+            address=address, display_name="Ann", username=hosted.username, password=hosted.password,
+            smtp_host=hosted.smtp_host, smtp_port=hosted.smtp_port, imap_host=hosted.imap_host,
+            imap_port=hosted.imap_port, daily_cap=40,
         )
     )  # fmt: skip
-    theirs = [box.ref async for box in old.mailboxes() if box.connected][0]
+    theirs = [box.ref async for box in old.mailboxes() if box.connected]
     async with fleet.db.transaction() as db:
         client = await clients.the_client(db, None)
         box = await boxes.add(
@@ -105,7 +107,7 @@ async def built(database: Any, outside: Sandbox, new: SmartleadPlatform, old: Fo
             "update mailfleet.mailboxes set state = 'PRODUCTION', connected = true where id = %s", [box.id]
         )
         await links.put(db, platform="smartlead", kind="mailbox", ours=box.id, ref=ref, at=clock.now())
-        await links.put(db, platform="forge", kind="mailbox", ours=box.id, ref=theirs, at=clock.now())
+        await links.put(db, platform="forge", kind="mailbox", ours=box.id, ref=theirs[0], at=clock.now())
     campaign = await campaigns.draft(fleet, config("Trades"))
     await campaigns.configure_steps(fleet, campaign.id, config("Trades")["sequence"])
     await campaigns.assign_mailboxes(fleet, campaign.id, [box.id])
