@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 
 from mailfleet.cli.output import Json, emit, say
 
+USAGE = 2
 Runs = Annotated[int, Parameter(name="--runs", validator=Number(gte=1), help="Worlds a row.")]
 Largest = Annotated[
     float, Parameter(name="--largest", validator=Number(gt=0, lte=1), help="Part of them for the largest worlds.")
@@ -18,14 +19,16 @@ Largest = Annotated[
 
 def rehearse(
     *,
-    suite: Annotated[bool, Parameter(name="--suite", negative="", help="What is measured; the default.")] = True,
+    suite: Annotated[
+        bool, Parameter(name="--suite", negative="", help="False alarms and detection, measured.")
+    ] = False,
     runs: Runs = 1000,
     largest: Largest = 0.25,
     only: Annotated[str, Parameter(name="--only", help="Rows whose name contains this.")] = "",
     seed: int = 0,
     workers: int | None = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Measures how often each rule alarms, on platforms that deserve it and on platforms that do not.
 
     Parameters
@@ -35,6 +38,9 @@ def rehearse(
     workers
         Processes; one a core when not given.
     """
+    if not suite:
+        say("What is to be rehearsed? `--suite` measures the rules.")
+        return USAGE
     from mailfleet.migration.suite import table
 
     wanted = [cell for cell in table.cells(largest=largest) if only in cell.name]
@@ -46,3 +52,4 @@ def rehearse(
     else:
         say("")
         sys.stdout.write(table.markdown(rows) + "\n")
+    return 0
