@@ -38,7 +38,7 @@ LEADS = 6
 @pytest.fixture
 def outside() -> Iterator[Sandbox]:
     running = Sandbox("--seed", "1", "--rate-limit", "100000", "--profile", "calm")
-    running.control("POST", "/forge/seed", {"sequences": 0, "leads": 0, "fresh": 0, "mailboxes": 2, "days": 1})
+    running.control("POST", "/forge/seed", {"sequences": 1, "leads": 0, "fresh": 0, "mailboxes": 2, "days": 1})
     yield running
     running.close()
 

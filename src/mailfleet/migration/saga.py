@@ -26,6 +26,8 @@ from mailfleet.store.sagas import Line, Paused, Saga
 Judge = Callable[[Saga], Awaitable[Mapping[str, Any]]]
 """The evidence as it stands: `standing` (does the ROLLBACK verdict still stand?) and the brief to show."""
 Reached = Callable[[str], None]
+TROUBLE = 3
+"""Tries of one thing after which people are told."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,13 +103,14 @@ class Executor:
         return self._backing_off(lines, action)
 
     def _backing_off(self, lines: Sequence[Line], action: Action) -> Action | None:
-        """A call that was refused waits longer each time, up to a quarter of an hour."""
-        tries = [line for line in lines if line.kind == action.kind and line.target == action.target]
+        """A call that did not succeed waits longer each time, up to a quarter of an hour; so does a new name."""
+        tries = _tries(lines, action)
         if not tries or action.kind not in acts.CALLS or tries[-1].outcome == "ok":
             return None
-        due = tries[-1].at + timedelta(seconds=min(900, 5 * 2 ** len(tries)))
+        due = tries[-1].at + timedelta(seconds=min(900, 5 * 2 ** min(len(tries), 10)))
         if self.fleet.clock.now() < due:
-            return Action("wait", action.target, why=f"{action.kind} failed, again at {due.isoformat()}")
+            why = f"{action.kind} {tries[-1].outcome} ({tries[-1].error}), again at {due.isoformat()}"
+            return Action("wait", action.target, why=why)
         return None
 
     async def _undecided(self, saga: Saga, lines: Sequence[Line]) -> Action | None:
@@ -156,6 +159,9 @@ class Executor:
             )  # fmt: skip
             if mine and outcome == "ok":
                 await acts.noted(self.fleet, db, saga, action, result)
+            elif len(_tries(await sagas.journal(db, self.id), action)) >= TROUBLE:
+                told = f"The rollback from {saga.from_platform} does not get on: {action.kind}"
+                await self._tell(db, f"trouble:{action.kind}:{_unit(action.target)}", "critical", told, error)
         self.reached(f"{action.kind}: after its outcome")
         return action
 
@@ -269,6 +275,20 @@ class Executor:
             title=title,
             body=body,
         )
+
+
+def _unit(target: str) -> str:
+    return target.partition("#")[0]
+
+
+def _tries(lines: Sequence[Line], action: Action) -> list[Line]:
+    """Earlier ones of the same thing; a create under another name is the same thing."""
+    same = _unit(action.target) if action.kind == "create" else action.target
+    return [
+        line
+        for line in lines
+        if line.kind == action.kind and same == (_unit(line.target) if action.kind == "create" else line.target)
+    ]
 
 
 async def view(db: Connection, saga: Saga, lines: Sequence[Line], lease: timedelta) -> View:
