@@ -26,6 +26,7 @@ from mailfleet.platforms.port import (
     Schedule,
     SentMessage,
     Step,
+    remaining,
 )
 from mailfleet.platforms.settling import Finding, OpenWrite
 from mailfleet.vendors.salesforge.client import SalesforgeClient
@@ -157,7 +158,7 @@ class ForgePlatform(ForgeMailboxes):
         """A draft: it sends nothing, and there is no way back to one once it was active."""
         ref = await self.create_campaign(name, timezone=schedule.timezone)
         await self.set_campaign(ref, schedule=schedule, settings=settings)
-        await self.set_steps(ref, remaining_steps)
+        await self.set_steps(ref, remaining(remaining_steps))
         await self.set_campaign_mailboxes(ref, mailbox_refs)
         return ref
 

@@ -141,6 +141,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """(label, subject, body) of each variant; empty: the step has one form."""
 
 
+def remaining(steps: Sequence[Step]) -> list[Step]:
+    """Steps that are left, as a sequence of their own."""
+    ordered = sorted(steps, key=lambda step: step.position)
+    return [
+        msgspec.structs.replace(step, position=place, delay_days=step.delay_days if place > 1 else 0)
+        for place, step in enumerate(ordered, 1)
+    ]
+
+
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     days: tuple[int, ...]
@@ -334,6 +343,8 @@ class SendingPlatform(Protocol):
         mailbox_refs: Sequence[str],
     ) -> str:
         """A campaign of this name with these steps that sends nothing until `start_campaign`, whatever it holds.
+
+        They are numbered anew from 1, and the first is due at once.
 
         Raises NotAllowed where the platform has no such state. Names may repeat: only the ref returned is the token,
         and one whose making is ambiguous is discarded, never started.

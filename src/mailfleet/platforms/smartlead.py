@@ -31,6 +31,7 @@ from mailfleet.platforms.port import (
     Step,
     WarmupReading,
     WarmupSettings,
+    remaining,
 )
 from mailfleet.platforms.settling import Finding, OpenWrite
 from mailfleet.platforms.smartlead_leads import sorted_out
@@ -186,7 +187,7 @@ class SmartleadPlatform:
         """A draft: the vendor starts nothing by itself."""
         ref = await self.create_campaign(name)
         await self.set_campaign(ref, schedule=schedule, settings=settings)
-        await self.set_steps(ref, remaining_steps)
+        await self.set_steps(ref, remaining(remaining_steps))
         await self.set_campaign_mailboxes(ref, mailbox_refs)
         return ref
 

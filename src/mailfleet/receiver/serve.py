@@ -11,10 +11,13 @@ from mailfleet import log
 from mailfleet.clock import clock_from
 from mailfleet.process import listening
 from mailfleet.receiver.app import Receiver
+from mailfleet.receiver.keys import HookKeys
+from mailfleet.services.hook_secrets import HookSecrets
 from mailfleet.settings import Settings, get_settings
 from mailfleet.store.database import Database
 from mailfleet.store.migrate import require_current
-from mailfleet.wiring import database, receiver_token
+from mailfleet.store.secrets import Vault
+from mailfleet.wiring import database, kek_of, receiver_token
 
 
 def main() -> None:
@@ -41,9 +44,12 @@ def serve(settings: Settings, *, host: str | None = None, port: int | None = Non
 
 def receiver(settings: Settings, dsn: str) -> Receiver:
     """The application, as the settings describe it."""
+    db = Database(dsn, max_size=settings.mailfleet_database_pool)
+    hooks = HookSecrets(db, Vault(kek_of(settings)), "forge")
     return Receiver(
-        Database(dsn, max_size=settings.mailfleet_database_pool),
+        db,
         clock_from(settings.mailfleet_clock),
         token=receiver_token(settings),
         secrets={"smartlead": settings.secret("smartlead_webhook_secret") or ""},
+        signed={"forge": HookKeys(hooks.all)} if settings.salesforge_api_key else {},
     )
