@@ -95,6 +95,7 @@ async def test_steps_are_replaced_as_a_whole_and_read_back_in_order(bench: Bench
     await bench.platform.set_steps(ref, STEPS[:1])
     assert [step.position for step in await bench.platform.steps(ref)] == [1]
     assert ref in [seen.ref for seen in await bench.platform.campaigns()]
+    assert len(await bench.platform.campaign_mailboxes(ref)) == 1
 
 
 async def test_every_address_given_is_in_one_bucket_and_nobody_twice(bench: Bench) -> None:

@@ -41,6 +41,7 @@ class Campaign:
     name: str
     running: bool = True
     steps: tuple[Step, ...] = ()
+    boxes: tuple[str, ...] = ()
     leads: dict[str, str] = field(default_factory=dict)
     """address → state"""
     sent: list[SentMessage] = field(default_factory=list)
@@ -167,7 +168,10 @@ class TinyPlatform:
         return self.held[ref].steps
 
     async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None:
-        return None
+        self.held[ref].boxes = tuple(mailbox_refs)
+
+    async def campaign_mailboxes(self, ref: str) -> Sequence[str]:
+        return self.held[ref].boxes
 
     async def start_campaign(self, ref: str) -> None:
         self.held[ref].running = True

@@ -38,6 +38,7 @@ COMMANDS = (
     ("campaign", "mailfleet.cli.campaign:app", "Create, start and pause campaigns."),
     ("lead", "mailfleet.cli.lead:app", "Import leads, push them, and see what became of each."),
     ("suppression", "mailfleet.cli.suppression:app", "The list of those never written to: add, load, save, show."),
+    ("forge", "mailfleet.cli.forge:app", "Take over from the platform you leave: its rates, campaigns, block list."),
     ("vendor", "mailfleet.cli.vendor:app", "See how the vendors answer, and whether they answer as written."),
     ("event", "mailfleet.cli.event:app", "Read what happened, and apply what was received."),
     ("classify", "mailfleet.cli.classify:app", "Judge a file of bounces or replies, to measure the classifiers."),

@@ -131,6 +131,9 @@ class ForgePlatform(ForgeMailboxes):
     async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None:
         await self.core.sequences.set_mailboxes(await self.workspace(), ref, list(mailbox_refs))
 
+    async def campaign_mailboxes(self, ref: str) -> Sequence[str]:
+        return [row.id for row in (await self.core.sequences.get(await self.workspace(), ref)).mailboxes or []]
+
     async def start_campaign(self, ref: str) -> None:
         await self.core.sequences.set_status(await self.workspace(), ref, "active")
 

@@ -165,6 +165,9 @@ class SmartleadPlatform:
         await self.client.campaigns.add_mailboxes(ref, sorted(wanted - have))
         await self.client.campaigns.remove_mailboxes(ref, sorted(have - wanted), urgent=True)
 
+    async def campaign_mailboxes(self, ref: str) -> Sequence[str]:
+        return [str(account.id) for account in await self.client.campaigns.mailboxes(ref)]
+
     async def start_campaign(self, ref: str) -> None:
         await self.client.start_campaign(ref)
 

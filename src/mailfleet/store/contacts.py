@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from mailfleet.store.database import Connection, execute
+from mailfleet.store.database import Connection, execute, json_rows
 
 
 async def touch(db: Connection, lead_ids: Sequence[int], *, campaign_id: UUID, at: datetime) -> None:
@@ -31,3 +31,19 @@ async def touch(db: Connection, lead_ids: Sequence[int], *, campaign_id: UUID, a
 async def untouch(db: Connection, lead_ids: Sequence[int]) -> None:
     """Takes back the touch of a claim that led to no mail."""
     await execute(db, "delete from mailfleet.contacts where lead_id = any(%s)", [list(lead_ids)])
+
+
+async def met(db: Connection, people: Sequence[Mapping[str, object]]) -> None:
+    """Marks `{email, domain, at}` as written to then, wherever that was; an empty domain is nobody's organisation."""
+    await execute(
+        db,
+        """with r as (
+               select * from json_to_recordset(%(rows)s::json) as r(email text, domain text, at timestamptz)),
+           keys as (
+               select 'address' as kind, email as key, at from r
+               union all select 'domain', domain, at from r where domain <> '')
+           insert into mailfleet.contacts (kind, key, last_at)
+           select kind, key, max(at) from keys group by 1, 2 order by 1, 2
+           on conflict (kind, key) do update set last_at = greatest(contacts.last_at, excluded.last_at)""",
+        {"rows": json_rows(people)},
+    )

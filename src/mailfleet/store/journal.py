@@ -216,3 +216,17 @@ async def entries(db: Connection, *, vendor: str, operation: str, target: str = 
 async def counts(db: Connection) -> dict[str, int]:
     """How many entries are in each state."""
     return dict(await tuples(db, "select state, count(*) from mailfleet.journal group by state"))
+
+
+async def blocked_by_us(db: Connection, values: Sequence[str]) -> set[str]:
+    """Of these entries of a platform's block list, those that a write of ours put there."""
+    found = await tuples(
+        db,
+        """select distinct lower(each.text)
+           from mailfleet.journal j, jsonb_each(j.match) as field,
+                jsonb_array_elements_text(
+                    case when jsonb_typeof(field.value) = 'array' then field.value else '[]' end) as each(text)
+           where j.operation in ('add_dnc', 'add_to_block_list') and lower(each.text) = any(%s)""",
+        [list(values)],
+    )
+    return {text for (text,) in found}
