@@ -143,9 +143,7 @@ def _plain(value: Any) -> Any:
 
 def review(sources: Sequence[tuple[Source, Mapped]], answers: Mapping[str, Mapping[str, Any]]) -> str:
     """The review file (TOML): one table a campaign, what was answered before kept, what is missing left to fill."""
-    lines = [
-        "# What cannot be read back. Fill it in, then: mailfleet forge import --review FILE --yes"
-    ]
+    lines = ["# What cannot be read back. Fill it in, then: mailfleet forge import --review FILE --yes"]
     for source, found in sources:
         given = answers.get(source.ref, {})
         lines += ["", f"[{_quoted(source.ref)}]", f"name = {_quoted(str(given.get('name') or source.name))}"]

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+import structlog
 
-from mailfleet.errors import BadFile, NotAllowed
+from mailfleet.errors import BadFile, NotAllowed, Unknown
 from mailfleet.platforms.port import CampaignSeen, SendingPlatform
 from mailfleet.rules import campaigns as config_rules
 from mailfleet.rules import mapping
@@ -16,8 +17,9 @@ from mailfleet.rules.mapping import Form, Mapped, Source
 from mailfleet.services import campaigns
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns as rows
-from mailfleet.store import links
+from mailfleet.store import links, mailboxes
 
+log = structlog.get_logger(__name__)
 Action = Literal["create", "same", "differs", "asks", "skip", "bad"]
 
 
@@ -74,12 +76,19 @@ async def _planned(fleet: Fleet, name: str, source: Source, answers: Mapping[str
         name=found.config["name"],
         action=_action(fleet, found, answers, known is not None, told),
         differences=tuple(told),
-        lost=found.lost,
+        lost=(*found.lost, *await _strangers(fleet, source)),
         asked=found.asked,
         problems=tuple(_problems(fleet, found)),
         ours=UUID(ours) if ours else None,
         config=found.config,
     )
+
+
+async def _strangers(fleet: Fleet, source: Source) -> list[str]:
+    async with fleet.db.connection() as db:
+        ours = [box for box in source.mailboxes if await mailboxes.find(db, box)]
+    lacking = sorted(set(source.mailboxes) - set(ours))
+    return [f"mailboxes that are not ours yet: {', '.join(lacking)}"] if lacking else []
 
 
 def _action(fleet: Fleet, found: Mapped, answers: Mapping[str, Any], known: bool, told: Sequence[str]) -> Action:
@@ -119,16 +128,22 @@ async def apply(fleet: Fleet, name: str, planned: Sequence[Planned]) -> list[Pla
         raise NotAllowed(f"Campaigns of {name} are not imported into {name}.", hint="Name the platform they leave.")
     done: list[Planned] = []
     for each in planned:
-        if each.action == "create":
-            done.append(msgspec.structs.replace(each, ours=await _create(fleet, name, each)))
+        if each.action in ("create", "same"):
+            done.append(msgspec.structs.replace(each, ours=await _make(fleet, name, each)))
     return done
 
 
-async def _create(fleet: Fleet, name: str, planned: Planned) -> UUID:
+async def _make(fleet: Fleet, name: str, planned: Planned) -> UUID:
+    """Every step may be repeated: one that was made in part is finished, a draft gets mailboxes that came since."""
     made = await campaigns.draft(fleet, planned.config)
-    await campaigns.configure_steps(fleet, made.id, planned.config["sequence"])
-    await campaigns.assign_mailboxes(fleet, made.id, await campaigns.mailboxes_for(fleet, made.id))
-    await campaigns.set_schedule(fleet, made.id, planned.config["schedule"])
     async with fleet.db.transaction() as db:
         await links.put(db, platform=name, kind="campaign", ours=made.id, ref=planned.ref, at=fleet.clock.now())
+    if made.state != "draft":
+        return made.id
+    await campaigns.configure_steps(fleet, made.id, planned.config["sequence"])
+    await campaigns.set_schedule(fleet, made.id, planned.config["schedule"])
+    try:
+        await campaigns.assign_mailboxes(fleet, made.id, await campaigns.mailboxes_for(fleet, made.id))
+    except Unknown as error:
+        log.info("import.mailboxes_missing", campaign=made.name, said=error.what)
     return made.id
