@@ -181,8 +181,7 @@ async def test_a_collapse_pauses_within_a_tick_and_goes_back_only_while_the_verd
     world.later(minutes=20)
     assert "a person decides" in (await controller.tick(world.fleet)).reason
     await verbs.resume(world.fleet, "the lists were the reason")
-    for _ in range(3):
-        last = await controller.tick(world.fleet)
+    last = await controller.tick(world.fleet)
     assert last.state == "held" and all(each.state == "running" for each in world.new.made.values())
     assert [s.outcome for s in await _sagas(world)] == ["stopped"]
 
