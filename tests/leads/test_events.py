@@ -192,6 +192,11 @@ async def test_soft_bounces_hold_for_a_day_and_the_third_stops_without_a_suppres
             assert story.at_platform(6) == "in_progress" and (await story.status(6))[0] == "in_sequence"
     assert story.at_platform(6) == "stopped" and (await story.status(6))[1] == "bounced"
     assert await story.world.one("select count(*) from mailfleet.suppressions") == 0
+    classes = await story.world.ask("select detail->>'class' from mailfleet.events where kind = 'bounced' order by id")
+    assert [kind for (kind,) in classes] == ["soft", "soft", "hard"]
+    sums = await story.world.ask("select scope, sum(bounced_soft)::int, sum(bounced_hard)::int from mailfleet.rollups"
+                                 " group by 1 order by 1")  # fmt: skip
+    assert {tuple(counts) for _, *counts in sums} == {(2, 1)}
 
 
 async def test_an_unsubscribe_and_a_complaint_end_everything(story: Story) -> None:

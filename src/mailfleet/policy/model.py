@@ -303,6 +303,8 @@ class Reply(Section, frozen=True):
     pause_days_max: Days = 365
     """A return date further away than this is not believed."""
     task_due_hours: Hours = 24
+    task_owner: str = ""
+    """Who owes the tasks that replies make, until somebody else takes them."""
 
 
 class ErrorResponse(Section, frozen=True):

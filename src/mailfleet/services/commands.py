@@ -37,22 +37,26 @@ async def stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, reason: str,
 
 async def order_stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, late: str = "") -> None:
     """`late` tells a second order of the same stop from the first: the platform got the lead after it."""
-    for owned in await ownership.get_many(db, ids):
-        await outbox.put(
-            db, STOP, {"lead_id": owned.lead_id, "epoch": owned.epoch}, now=fleet.clock.now(),
-            dedupe_key=f"{STOP}:{owned.lead_id}:{owned.epoch}{late and ':' + late}",
-        )  # fmt: skip
+    if ids:
+        orders = {
+            f"{STOP}:{owned.lead_id}:{owned.epoch}{late and ':' + late}": {
+                "lead_id": owned.lead_id,
+                "epoch": owned.epoch,
+            }
+            for owned in await ownership.get_many(db, ids)
+        }
+        await outbox.put_many(db, STOP, orders, now=fleet.clock.now())
 
 
 async def block(fleet: Fleet, db: Connection, keys: Sequence[str]) -> None:
     """The block list of every account at every platform is told as well: a suppression holds everywhere."""
     for account, name, platform in (fleet.workspace or fleet).accounts():
-        if platform.capabilities.block_list:
-            for key in keys:
-                await outbox.put(
-                    db, BLOCK, {"platform": name, "account": account, "key": key}, now=fleet.clock.now(),
-                    dedupe_key=f"{BLOCK}:{name}:{account and account + ':'}{key}",
-                )  # fmt: skip
+        if platform.capabilities.block_list and keys:
+            orders = {
+                f"{BLOCK}:{name}:{account and account + ':'}{key}": {"platform": name, "account": account, "key": key}
+                for key in keys
+            }
+            await outbox.put_many(db, BLOCK, orders, now=fleet.clock.now())
 
 
 async def forget(fleet: Fleet, db: Connection, owned: Sequence[Owned]) -> None:

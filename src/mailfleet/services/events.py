@@ -17,6 +17,7 @@ from mailfleet.services import commands, facts, outcomes, replies, sync_runs
 from mailfleet.services.clients import views
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact, Understood
+from mailfleet.services.replies import Done
 from mailfleet.store import events, inbox, watermarks
 from mailfleet.store.database import Connection, PsycopgError
 from mailfleet.store.inbox import Received
@@ -25,6 +26,7 @@ ATTEMPTS = 5
 BATCH = 1000
 _TALLY = {"replied": "replies_processed", "bounced": "bounces_processed", "unsubscribed": "unsubscribes_processed",
           "complained": "complaints_processed"}  # fmt: skip
+_ACTED_ON = frozenset({"replied", "bounced", *outcomes.HANDLERS})
 _BAD_ROW = (
     PsycopgError, MailfleetError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError,
     msgspec.MsgspecError,
@@ -140,20 +142,30 @@ async def _apply(
 
 
 async def _consequences(fleet: Fleet, db: Connection, new: Sequence[Fact]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    stopped: list[int] = []
-    suppressed: list[int] = []
+    """What replies, bounces and the rest bring about: those of one lead in the order of their time."""
     theirs = await views(fleet, db) if new else {}
-    for fact in new:
-        own = theirs.get(fact.event.client_id, fleet) if fact.event.client_id else fleet
-        if fact.kind == "replied":
-            done = await replies.handle(own, db, fact)
-        elif fact.kind in outcomes.HANDLERS:
-            done = await outcomes.HANDLERS[fact.kind](own, db, fact)
-        else:
-            continue
-        stopped.extend(done.stopped)
-        suppressed.extend(done.suppressed)
-    return tuple(stopped), tuple(suppressed)
+    done = Done()
+    for group in _groups([fact for fact in new if fact.kind in _ACTED_ON]):
+        own = theirs.get(group[0].event.client_id, fleet) if group[0].event.client_id else fleet
+        match group[0].kind:
+            case "replied":
+                one = await replies.handle(own, db, group)
+            case "bounced":
+                one = await outcomes.bounced(own, db, group)
+            case kind:
+                one = await outcomes.HANDLERS[kind](own, db, group[0])
+        done = Done(stopped=done.stopped + one.stopped, suppressed=done.suppressed + one.suppressed)
+    return done.stopped, done.suppressed
+
+
+def _groups(facts: Sequence[Fact]) -> list[list[Fact]]:
+    """Replies of one client together, and bounces; whatever else there is, and leads told of twice, one by one."""
+    times = Counter(fact.event.lead_id for fact in facts)
+    groups: dict[object, list[Fact]] = {}
+    for fact in facts:
+        alone = fact.kind in outcomes.HANDLERS or fact.event.lead_id is None or times[fact.event.lead_id] > 1
+        groups.setdefault(fact.event.id if alone else (fact.kind, fact.event.client_id), []).append(fact)
+    return list(groups.values())
 
 
 async def _echoes(db: Connection, understood: Understood) -> set[UUID]:

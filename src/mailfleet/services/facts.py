@@ -190,6 +190,16 @@ def rollups(facts: Sequence[Fact]) -> list[Rollup]:
     ]
 
 
+def hardened(fact: Fact) -> list[Rollup]:
+    """The sums' change when a soft bounce has become final and counts as hard from now on (S9)."""
+    changes: tuple[tuple[Column, int], ...] = (("bounced_soft", -1), ("bounced_hard", 1))
+    return [
+        msgspec.convert({"scope": scope, "scope_id": id, "day": day, "column": name, "n": n}, Rollup)
+        for scope, id, day in _scopes(fact)
+        for name, n in changes
+    ]
+
+
 def _scopes(fact: Fact) -> list[tuple[str, str, str]]:
     event, about = fact.event, fact.about
     day = event.at.date().isoformat()

@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from mailfleet.services import alerts, commands, suppression
+from mailfleet.services import facts as facts_of
 from mailfleet.services import holds as held
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact
 from mailfleet.services.replies import Done
+from mailfleet.services.suppression import Wanted
 from mailfleet.store import campaigns, events, holds, leads, links, mailboxes, outbox, ownership, transitions
 from mailfleet.store.database import Connection
 from mailfleet.store.leads import EmailStatus, Lead, Status
 from mailfleet.store.suppressions import Reason
 
 
-async def bounced(fleet: Fleet, db: Connection, fact: Fact) -> Done:
-    """Hard: never again. Soft: held a day, three times, then stopped (S9). About us: never the lead's fault (V6)."""
-    verdict = fact.bounce
-    lead = await _lead(db, fact)
-    if verdict is None or verdict.outcome == "auto_reply":
-        return Done()
-    if verdict.outcome in ("block", "account"):
-        await _tell_about_us(fleet, db, fact)
-        return Done()
-    if lead is None:
-        return Done()
-    if verdict.outcome == "complaint":
-        return await complained(fleet, db, fact)
-    if verdict.outcome == "hard":
-        return await _never_again(fleet, db, fact, lead, "hard_bounce", "bounced", "invalid", verdict.rule)
-    return await _soft(fleet, db, fact, lead)
+async def bounced(fleet: Fleet, db: Connection, facts: Sequence[Fact]) -> Done:
+    """Bounces, no two of one lead. Hard: never again. Soft: held a day, three times, then stopped (S9).
+
+    Refusals about us are never the lead's fault (V6): once a mailbox, day and class somebody is told.
+    """
+    known = {lead.id: lead for lead in await leads.by_ids(db, sorted({f.event.lead_id or 0 for f in facts}))}
+    dead: list[tuple[Fact, Lead]] = []
+    done = Done()
+    for told in {_refused_key(fact): fact for fact in facts if _about_us(fact)}.values():
+        await _tell_about_us(fleet, db, told)
+    for fact in facts:
+        lead = known.get(fact.event.lead_id or 0)
+        if fact.bounce is None or lead is None or _about_us(fact):
+            continue
+        if fact.bounce.outcome == "hard":
+            dead.append((fact, lead))
+        elif fact.bounce.outcome != "auto_reply":
+            soft = fact.bounce.outcome != "complaint"
+            one = await (_soft(fleet, db, fact, lead) if soft else complained(fleet, db, fact))
+            done = Done(stopped=done.stopped + one.stopped, suppressed=done.suppressed + one.suppressed)
+    ended = await _dead(fleet, db, dead)
+    return Done(stopped=done.stopped + ended, suppressed=done.suppressed + tuple(lead.id for _, lead in dead))
+
+
+def _about_us(fact: Fact) -> bool:
+    return fact.bounce is not None and fact.bounce.outcome in ("block", "account")
+
+
+async def _dead(fleet: Fleet, db: Connection, dead: Sequence[tuple[Fact, Lead]]) -> tuple[int, ...]:
+    if not dead:
+        return ()
+    now = fleet.clock.now()
+    wanted = [
+        Wanted(
+            key=lead.email_norm,
+            reason="hard_bounce",
+            source=f"event {fact.event.id}",
+            evidence={"detail": dict(fact.event.detail)},
+        )
+        for fact, lead in dead
+    ]
+    stopped = await suppression.suppress_addresses(fleet, db, wanted)
+    furthest = [
+        events.Delivery(lead_id=lead.id, email_status="bounced", step=0, at=fact.event.at) for fact, lead in dead
+    ]
+    await events.advance_leads(db, furthest, now)
+    await leads.invalidate(db, {lead.id: fact.bounce.rule if fact.bounce else "" for fact, lead in dead}, now)
+    return tuple(id for ids in stopped.values() for id in ids)
 
 
 async def unsubscribed(fleet: Fleet, db: Connection, fact: Fact) -> Done:
@@ -43,7 +77,7 @@ async def unsubscribed(fleet: Fleet, db: Connection, fact: Fact) -> Done:
         await _suppress_stranger(fleet, db, fact, "unsubscribe")
         return Done()
     await commands.unsubscribe(fleet, db, lead.id)
-    return await _never_again(fleet, db, fact, lead, "unsubscribe", "unsubscribed", "rejected", "unsubscribed")
+    return await _never_again(fleet, db, fact, lead, "unsubscribe", "unsubscribed", "rejected")
 
 
 async def complained(fleet: Fleet, db: Connection, fact: Fact) -> Done:
@@ -60,7 +94,7 @@ async def complained(fleet: Fleet, db: Connection, fact: Fact) -> Done:
         await _suppress_stranger(fleet, db, fact, "complaint")
         return Done()
     await commands.unsubscribe(fleet, db, lead.id)
-    return await _never_again(fleet, db, fact, lead, "complaint", "spam_complaint", "rejected", "complaint")
+    return await _never_again(fleet, db, fact, lead, "complaint", "spam_complaint", "rejected")
 
 
 async def campaign_status(fleet: Fleet, db: Connection, fact: Fact) -> Done:
@@ -154,7 +188,6 @@ async def mailbox_disconnected(fleet: Fleet, db: Connection, fact: Fact) -> Done
 
 
 HANDLERS: dict[str, Callable[[Fleet, Connection, Fact], Awaitable[Done]]] = {
-    "bounced": bounced,
     "unsubscribed": unsubscribed,
     "complained": complained,
     "campaign_status": campaign_status,
@@ -175,7 +208,6 @@ async def _never_again(
     reason: Reason,
     delivery: EmailStatus,
     status: Status,
-    why: str,
 ) -> Done:
     now = fleet.clock.now()
     made = await suppression.suppress(
@@ -185,10 +217,7 @@ async def _never_again(
     await events.advance_leads(
         db, [events.Delivery(lead_id=lead.id, email_status=delivery, step=0, at=fact.event.at)], now
     )
-    if status == "invalid":
-        await leads.invalidate(db, {lead.id: why}, now)
-    else:
-        await leads.set_status(db, [lead.id], status, at=now)
+    await leads.set_status(db, [lead.id], status, at=now)
     return Done(stopped=tuple(made.stopped), suppressed=(lead.id,))
 
 
@@ -197,6 +226,8 @@ async def _soft(fleet: Fleet, db: Connection, fact: Fact, lead: Lead) -> Done:
     now = fleet.clock.now()
     count = await leads.soft_bounced(db, lead.id, now)
     if count >= rule.max_retries:
+        await events.harden(db, fact.event.id)
+        await events.add_rollups(db, facts_of.hardened(fact))
         stopped = await commands.stop(fleet, db, [lead.id], reason=f"{count} soft bounces")
         await leads.set_status(db, [lead.id], "held", at=now, resume_at=now + timedelta(days=rule.hold_days))
         await events.advance_leads(
@@ -212,14 +243,23 @@ async def _soft(fleet: Fleet, db: Connection, fact: Fact, lead: Lead) -> Done:
 async def _tell_about_us(fleet: Fleet, db: Connection, fact: Fact) -> None:
     """A refusal about our mailbox, address or content: once a mailbox, day and class."""
     assert fact.bounce is not None
-    where = fact.given.mailbox_address or str(fact.event.mailbox_id or fact.event.campaign_id)
+    where = _where(fact)
     await alerts.raise_alert(
-        fleet, db, fact_key=f"refused:{fact.bounce.outcome}:{where}:{fact.event.at:%Y-%m-%d}",
+        fleet, db, fact_key=_refused_key(fact),
         kind=f"sender_{fact.bounce.outcome}", severity="warning",
         title=f"Mail from {where} was refused because of us",
         body=f"{fact.bounce.rule}: {str(fact.event.detail.get('text'))[:500]}",
         client_id=fact.event.client_id, context={"mailbox": where, "rule": fact.bounce.rule},
     )  # fmt: skip
+
+
+def _refused_key(fact: Fact) -> str:
+    outcome = fact.bounce.outcome if fact.bounce else ""
+    return f"refused:{outcome}:{_where(fact)}:{fact.event.at:%Y-%m-%d}"
+
+
+def _where(fact: Fact) -> str:
+    return fact.given.mailbox_address or str(fact.event.mailbox_id or fact.event.campaign_id)
 
 
 async def _suppress_stranger(fleet: Fleet, db: Connection, fact: Fact, reason: Reason) -> None:

@@ -1,6 +1,12 @@
-"""A reply: read by rule, written down, and acted on as the policy says. Every human reply stops the sequence (S11)."""
+"""Replies: read by rule, written down, and acted on as the policy says. Every human reply stops the sequence (S11).
+
+A batch is worked through in a few statements; replies of one lead come in order, one after the other.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -11,10 +17,11 @@ from mailfleet.rules.reply_actions import Plan
 from mailfleet.services import alerts, commands, suppression
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact
+from mailfleet.services.suppression import Wanted
 from mailfleet.store import events, leads, replies
 from mailfleet.store.database import Connection
 from mailfleet.store.leads import Lead
-from mailfleet.store.replies import Reply
+from mailfleet.store.replies import Owed, Reply
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,42 +31,64 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: tuple[int, ...] = ()
 
 
-async def handle(fleet: Fleet, db: Connection, fact: Fact) -> Done:
-    """Classifies the reply, keeps it, and brings about what its category asks for, in the caller's transaction."""
-    lead = await leads.get(db, fact.event.lead_id) if fact.event.lead_id is not None else None
-    verdict = await _verdict(fleet, db, fact, lead)
-    plan = reply_actions.plan(fleet.policy.reply, verdict, fact.event.at)
-    if not await replies.add(db, _reply(fact, verdict, plan)):
-        return Done()
-    await _task(fleet, db, fact, plan)
-    await _tell(fleet, db, fact, verdict, plan, lead)
-    return await _act(fleet, db, fact, verdict, plan, lead) if lead else Done()
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """One reply with what it means and what is to be done."""
+
+    fact: Fact
+    verdict: reply_rules.Verdict
+    plan: Plan
+    lead: Lead | None
 
 
-async def _verdict(fleet: Fleet, db: Connection, fact: Fact, lead: Lead | None) -> reply_rules.Verdict:
+async def handle(fleet: Fleet, db: Connection, facts: Sequence[Fact]) -> Done:
+    """Classifies replies, no two of one lead, keeps them and does what their categories ask, in one transaction."""
+    ids = sorted({fact.event.lead_id for fact in facts if fact.event.lead_id is not None})
+    known = {lead.id: lead for lead in await leads.by_ids(db, ids)} if ids else {}
+    texts = await _texts(db, facts)
+    judged = [_judged(fleet, fact, known.get(fact.event.lead_id or 0), texts) for fact in facts]
+    new = await replies.add(db, [_reply(each) for each in judged])
+    judged = [each for each in judged if each.fact.event.id in new]
+    await _owe(fleet, db, judged)
+    for each in judged:
+        await _tell(fleet, db, each)
+    return await _act(fleet, db, judged)
+
+
+async def _texts(db: Connection, facts: Sequence[Fact]) -> Mapping[object, Sequence[tuple[str, str]]]:
+    """The steps of the campaigns in question, once each: what we wrote, as far as they tell."""
+    campaigns = {
+        fact.event.campaign_id
+        for fact in facts
+        if fact.event.campaign_id is not None and not fact.given.detail.get("sent_text")
+    }
+    return {id: await replies.sent_text(db, id, campaign_rules.STEPS_MAX) for id in campaigns}
+
+
+def _judged(fleet: Fleet, fact: Fact, lead: Lead | None, texts: Mapping[object, Sequence[tuple[str, str]]]) -> Judged:
     detail = fact.given.detail
     headers = detail.get("headers")
-    return reply_rules.classify(
+    verdict = reply_rules.classify(
         str(detail.get("text") or detail.get("html") or ""),
         str(detail.get("subject") or ""),
         dict(headers) if isinstance(headers, dict) else {},
-        str(detail.get("sent_text") or "") or await _sent_text(db, fact, lead),
+        str(detail.get("sent_text") or "") or _sent_text(lead, texts.get(fact.event.campaign_id, ())),
         on=fact.event.at.date(),
         keywords=fleet.policy.reply.auto_categories,
     )
+    plan = reply_actions.plan(fleet.policy.reply, verdict, fact.event.at)
+    return Judged(fact=fact, verdict=verdict, plan=plan, lead=lead)
 
 
-async def _sent_text(db: Connection, fact: Fact, lead: Lead | None) -> str:
-    """What we wrote to this lead, as far as its steps tell: the part of a reply that is quoted from us."""
-    if lead is None or fact.event.campaign_id is None:
+def _sent_text(lead: Lead | None, steps: Sequence[tuple[str, str]]) -> str:
+    """What we may have written to this lead: the part of a reply that is quoted from us."""
+    if lead is None or not steps:
         return ""
-    steps = await replies.sent_text(db, fact.event.campaign_id, max(lead.step_reached, fact.event.step or 0))
     values = lead.merge_values()
     return "\n".join(campaign_rules.render(f"{subject}\n{body}", values) for subject, body in steps)
 
 
-def _reply(fact: Fact, verdict: reply_rules.Verdict, plan: Plan) -> Reply:
-    event, detail = fact.event, fact.given.detail
+def _reply(judged: Judged) -> Reply:
+    event, detail, verdict = judged.fact.event, judged.fact.given.detail, judged.verdict
     return Reply(
         id=event.id,
         at=event.at,
@@ -75,57 +104,90 @@ def _reply(fact: Fact, verdict: reply_rules.Verdict, plan: Plan) -> Reply:
         rule=verdict.rule,
         confidence=verdict.confidence,
         return_date=verdict.return_date,
-        state="review" if plan.review else "decided",
+        state="review" if judged.plan.review else "decided",
     )
 
 
-async def _task(fleet: Fleet, db: Connection, fact: Fact, plan: Plan) -> None:
-    if plan.task and plan.task_due_at:
-        await replies.add_task(
-            db, msgspec.convert(plan.task, replies.TaskKind), client_id=fact.event.client_id,
-            lead_id=fact.event.lead_id, reply_id=fact.event.id, due_at=plan.task_due_at, note=plan.reason,
-            at=fleet.clock.now(),
-        )  # fmt: skip
+async def _owe(fleet: Fleet, db: Connection, judged: Sequence[Judged]) -> None:
+    owed = [
+        Owed(
+            kind=msgspec.convert(each.plan.task, replies.TaskKind),
+            client_id=each.fact.event.client_id,
+            lead_id=each.fact.event.lead_id,
+            reply_id=each.fact.event.id,
+            owner=fleet.policy.reply.task_owner,
+            due_at=each.plan.task_due_at,
+            note=each.plan.reason,
+        )
+        for each in judged
+        if each.plan.task and each.plan.task_due_at
+    ]
+    if owed:
+        await replies.add_tasks(db, owed, fleet.clock.now())
 
 
-async def _tell(
-    fleet: Fleet, db: Connection, fact: Fact, verdict: reply_rules.Verdict, plan: Plan, lead: Lead | None
-) -> None:
-    if not plan.channel:
+async def _tell(fleet: Fleet, db: Connection, judged: Judged) -> None:
+    if not judged.plan.channel:
         return
+    fact, lead = judged.fact, judged.lead
     who = f"{lead.first_name} {lead.last_name}".strip() or lead.email if lead else fact.given.lead_email or "somebody"
     await alerts.raise_alert(
         fleet, db, fact_key=f"reply:{fact.event.id}", kind="hot_reply", severity="info",
-        title=f"{who}{f' of {lead.company}' if lead and lead.company else ''} answered: {verdict.category}",
-        body=verdict.stripped[:1000], client_id=fact.event.client_id, channel=plan.channel,
-        context={"email": lead.email if lead else fact.given.lead_email, "rule": verdict.rule,
+        title=f"{who}{f' of {lead.company}' if lead and lead.company else ''} answered: {judged.verdict.category}",
+        body=judged.verdict.stripped[:1000], client_id=fact.event.client_id, channel=judged.plan.channel,
+        context={"email": lead.email if lead else fact.given.lead_email, "rule": judged.verdict.rule,
                  "campaign": str(fact.event.campaign_id)},
     )  # fmt: skip
 
 
-async def _act(fleet: Fleet, db: Connection, fact: Fact, verdict: reply_rules.Verdict, plan: Plan, lead: Lead) -> Done:
-    now, at = fleet.clock.now(), fact.event.at
-    stopped: tuple[int, ...] = ()
-    if plan.sets_replied:
-        await events.advance_leads(db, [events.Delivery(lead_id=lead.id, email_status="replied", step=0, at=at)], now)
-    superseded = await replies.newer_human(db, lead.id, at)
-    if plan.suppress:
-        made = await suppression.suppress(
-            fleet, db, scope="address", key=lead.email_norm, source=f"reply {fact.event.id}",
-            reason="unsubscribe" if verdict.subcategory == "unsubscribe" else "negative_reply",
-            evidence={"rule": verdict.rule, "text": verdict.stripped[:500]},
-        )  # fmt: skip
-        stopped = tuple(made.stopped)
-    if plan.exit_sequence:
-        stopped += tuple(await commands.stop(fleet, db, [lead.id], reason=plan.reason))
-        if not superseded:
-            await leads.set_status(db, [lead.id], msgspec.convert(plan.status, leads.Status), at=now)
-    elif (
-        plan.resume_at
-        and not superseded
-        and await commands.pause_until(fleet, db, lead.id, plan.resume_at, fact=str(fact.event.id))
-    ):
-        await leads.set_status(
-            db, [lead.id], msgspec.convert(plan.status, leads.Status), at=now, resume_at=plan.resume_at
-        )
-    return Done(stopped=stopped, suppressed=(lead.id,) if plan.suppress else ())
+async def _act(fleet: Fleet, db: Connection, judged: Sequence[Judged]) -> Done:
+    ours = [(each, each.lead) for each in judged if each.lead is not None]
+    if not ours:
+        return Done()
+    now = fleet.clock.now()
+    answered = [(lead.id, each.fact.event.at) for each, lead in ours if each.plan.sets_replied]
+    deliveries = [events.Delivery(lead_id=id, email_status="replied", step=0, at=at) for id, at in answered]
+    await events.advance_leads(db, deliveries, now)
+    superseded = await replies.newer_humans(db, {lead.id: each.fact.event.at for each, lead in ours})
+    wanted = [_wanted(each, lead) for each, lead in ours if each.plan.suppress]
+    ended = await suppression.suppress_addresses(fleet, db, wanted)
+    stopped = [id for ids in ended.values() for id in ids]
+    stopped += await _stop(fleet, db, ours)
+    moves: dict[str, list[int]] = {}
+    for each, lead in ours:
+        if lead.id in superseded:
+            continue
+        if each.plan.exit_sequence:
+            moves.setdefault(each.plan.status, []).append(lead.id)
+        elif each.plan.resume_at:
+            await _pause(fleet, db, each, lead, each.plan.resume_at)
+    for status, ids in moves.items():
+        await leads.set_status(db, ids, msgspec.convert(status, leads.Status), at=now)
+    return Done(stopped=tuple(stopped), suppressed=tuple(lead.id for each, lead in ours if each.plan.suppress))
+
+
+def _wanted(judged: Judged, lead: Lead) -> Wanted:
+    verdict = judged.verdict
+    return Wanted(
+        key=lead.email_norm,
+        reason="unsubscribe" if verdict.subcategory == "unsubscribe" else "negative_reply",
+        source=f"reply {judged.fact.event.id}",
+        evidence={"rule": verdict.rule, "text": verdict.stripped[:500]},
+    )
+
+
+async def _stop(fleet: Fleet, db: Connection, ours: Sequence[tuple[Judged, Lead]]) -> list[int]:
+    reasons: dict[str, list[int]] = {}
+    for each, lead in ours:
+        if each.plan.exit_sequence:
+            reasons.setdefault(each.plan.reason, []).append(lead.id)
+    stopped: list[int] = []
+    for reason, ids in reasons.items():
+        stopped += await commands.stop(fleet, db, ids, reason=reason)
+    return stopped
+
+
+async def _pause(fleet: Fleet, db: Connection, judged: Judged, lead: Lead, until: datetime) -> None:
+    if await commands.pause_until(fleet, db, lead.id, until, fact=str(judged.fact.event.id)):
+        status = msgspec.convert(judged.plan.status, leads.Status)
+        await leads.set_status(db, [lead.id], status, at=fleet.clock.now(), resume_at=until)

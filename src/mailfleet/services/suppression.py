@@ -86,6 +86,34 @@ async def suppress(
     return Suppressed(key=key, new=new is not None, stopped=stopped)
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """An address that shall be written to no more, with what says so."""
+
+    key: str
+    reason: Reason
+    source: str
+    evidence: Mapping[str, object]
+
+
+async def suppress_addresses(fleet: Fleet, db: Connection, wanted: Sequence[Wanted]) -> Mapping[str, Sequence[int]]:
+    """`suppress` for many addresses, everywhere, in a few statements: the leads it stopped, by address."""
+    if not wanted:
+        return {}
+    reasons = {each.key: each.reason for each in wanted}
+    new = await suppressions.add_addresses(
+        db, [msgspec.structs.asdict(each) for each in wanted], pepper=fleet.suppression_key, by=fleet.actor,
+        at=fleet.clock.now(),
+    )  # fmt: skip
+    named = await ownership.lock_addresses(db, list(reasons))
+    stopped: dict[str, list[int]] = {}
+    for reason in dict.fromkeys(reasons.values()):
+        ids = [id for id, key in named.items() if reasons[key] == reason]
+        for id in await stop_named(fleet, db, ids, reason=f"suppressed: {reason}", culprit=f"address {reason}"):
+            stopped.setdefault(named[id], []).append(id)
+    await commands.block(fleet, db, sorted(new))
+    return stopped
+
+
 async def stop_named(fleet: Fleet, db: Connection, ids: Sequence[int], *, reason: str, culprit: str) -> Sequence[int]:
     """Ends whatever is under way for these leads, and takes those that wait out of what is ready."""
     if not ids:

@@ -184,6 +184,16 @@ async def add_rollups(db: Connection, added: Sequence[Rollup]) -> None:
         await execute(db, _ADD_ROLLUPS, [json_rows(added)])
 
 
+async def harden(db: Connection, id: UUID) -> None:
+    """A soft bounce that was the last of its lead counts as hard for every rate (S9)."""
+    await execute(
+        db,
+        """update mailfleet.events set detail = detail || '{"class": "hard", "was": "soft"}'
+           where id = %s and detail->>'class' in ('soft', 'other')""",
+        [id],
+    )
+
+
 async def advance_leads(db: Connection, furthest: Sequence[Delivery], at: datetime) -> None:
     """Delivery status moves forward only, whatever order events come in."""
     if not furthest:

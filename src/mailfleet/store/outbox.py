@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, Database, execute, row, rows, tuples, value
+from mailfleet.store.database import Connection, Database, execute, json_rows, row, rows, tuples, value
 
 MAX_ATTEMPTS = 12
 _FIRST_WAIT = timedelta(seconds=5)
@@ -49,6 +49,19 @@ async def put(
         [topic, dedupe_key, Json(dict(payload)), run_at or now, now],
     )
     return new is not None
+
+
+async def put_many(db: Connection, topic: str, commands: Mapping[str, Mapping[str, object]], *, now: datetime) -> None:
+    """Queues {dedupe_key: payload} in one statement; what was queued before stays."""
+    items = [{"dedupe_key": key, "payload": payload} for key, payload in commands.items()]
+    await execute(
+        db,
+        """insert into mailfleet.outbox (topic, dedupe_key, payload, run_at, created_at)
+           select %(topic)s, dedupe_key, payload, %(now)s, %(now)s
+           from json_to_recordset(%(items)s::json) as r(dedupe_key text, payload jsonb)
+           on conflict (dedupe_key) where dedupe_key is not null do nothing""",
+        {"topic": topic, "now": now, "items": json_rows(items)},
+    )
 
 
 async def join(

@@ -280,6 +280,16 @@ async def lock_named(db: Connection, *, scope: str, key: str, client_id: UUID | 
     return [id for (id,) in found]
 
 
+async def lock_addresses(db: Connection, keys: Sequence[str]) -> Mapping[int, str]:
+    """The leads that have one of these addresses, locked as `lock_named` does; lead → address."""
+    found = await tuples(
+        db,
+        "select id, email_norm from mailfleet.leads where email_norm = any(%s) order by id for update",
+        [list(keys)],
+    )
+    return dict(found)
+
+
 _OF_CLIENT: LiteralString = "(%(client)s::uuid is null or client_id = %(client)s) order by id for update"
 _NAMED: dict[str, LiteralString] = {
     "address": "select id from mailfleet.leads where email_norm = %(key)s and " + _OF_CLIENT,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from mailfleet.store.database import Connection, execute, row, rows, tuples, value
+from mailfleet.store.database import Connection, execute, json_rows, row, rows, tuples
 
 TaskKind = Literal["follow_up_call", "review_reply", "investigate", "other"]
 
@@ -34,6 +34,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["decided", "review", "undone"]
 
 
+class Owed(msgspec.Struct, frozen=True, kw_only=True):
+    """A task to be."""
+
+    kind: TaskKind
+    client_id: UUID | None
+    lead_id: int | None
+    reply_id: UUID | None
+    owner: str
+    due_at: datetime
+    note: str
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     kind: TaskKind
@@ -46,34 +58,36 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
-async def add(db: Connection, reply: Reply) -> bool:
-    """False when it was read before."""
-    return (
-        await execute(
-            db,
-            """insert into mailfleet.replies
-                   (id, at, client_id, campaign_id, mailbox_id, lead_id, subject, text, stripped, category, subcategory,
-                    rule, confidence, return_date, state)
-               values (%(id)s, %(at)s, %(client_id)s, %(campaign_id)s, %(mailbox_id)s, %(lead_id)s, %(subject)s,
-                       %(text)s, %(stripped)s, %(category)s, %(subcategory)s, %(rule)s, %(confidence)s,
-                       %(return_date)s, %(state)s)
-               on conflict (id) do nothing""",
-            msgspec.structs.asdict(reply),
-        )
-        == 1
+async def add(db: Connection, read: Sequence[Reply]) -> set[UUID]:
+    """Keeps them; those that were not read before."""
+    found = await tuples(
+        db,
+        """insert into mailfleet.replies
+               (id, at, client_id, campaign_id, mailbox_id, lead_id, subject, text, stripped, category, subcategory,
+                rule, confidence, return_date, state)
+           select id, at, client_id, campaign_id, mailbox_id, lead_id, subject, text, stripped, category, subcategory,
+                  rule, confidence, return_date, state
+           from json_to_recordset(%s::json)
+                as r(id uuid, at timestamptz, client_id uuid, campaign_id uuid, mailbox_id uuid, lead_id bigint,
+                     subject text, text text, stripped text, category text, subcategory text, rule text,
+                     confidence numeric, return_date date, state text)
+           on conflict (id) do nothing returning id""",
+        [json_rows(read)],
     )
+    return {id for (id,) in found}
 
 
-async def newer_human(db: Connection, lead_id: int, at: datetime) -> bool:
-    """Whether a person's reply later than `at` was read before: then an older one does not change the lead's state."""
-    return bool(
-        await value(
-            db,
-            """select exists (select 1 from mailfleet.replies
-                              where lead_id = %s and at > %s and category <> 'out_of_office')""",
-            [lead_id, at],
-        )
+async def newer_humans(db: Connection, answered: Mapping[int, datetime]) -> set[int]:
+    """The leads of whom a person's reply later than the given one was read: an older one changes no state then."""
+    items = [{"lead_id": lead_id, "at": at} for lead_id, at in answered.items()]
+    found = await tuples(
+        db,
+        """select r.lead_id from json_to_recordset(%s::json) as r(lead_id bigint, at timestamptz)
+           where exists (select 1 from mailfleet.replies x
+                         where x.lead_id = r.lead_id and x.at > r.at and x.category <> 'out_of_office')""",
+        [json_rows(items)],
     )
+    return {id for (id,) in found}
 
 
 async def listed(db: Connection, *, state: str = "", category: str = "", limit: int = 50) -> Sequence[Reply]:
@@ -95,23 +109,16 @@ async def category_counts(db: Connection) -> Mapping[str, int]:
     return dict(found)
 
 
-async def add_task(
-    db: Connection,
-    kind: TaskKind,
-    *,
-    client_id: UUID | None,
-    lead_id: int | None,
-    reply_id: UUID | None,
-    due_at: datetime,
-    note: str,
-    at: datetime,
-) -> None:
+async def add_tasks(db: Connection, owed: Sequence[Owed], at: datetime) -> None:
     """One of a kind for a reply."""
     await execute(
         db,
-        """insert into mailfleet.tasks (kind, client_id, lead_id, reply_id, due_at, note, created_at)
-           values (%s, %s, %s, %s, %s, %s, %s) on conflict (kind, reply_id) do nothing""",
-        [kind, client_id, lead_id, reply_id, due_at, note, at],
+        """insert into mailfleet.tasks (kind, client_id, lead_id, reply_id, owner, due_at, note, created_at)
+           select kind, client_id, lead_id, reply_id, owner, due_at, note, %s
+           from json_to_recordset(%s::json) as r(kind text, client_id uuid, lead_id bigint, reply_id uuid, owner text,
+                                                 due_at timestamptz, note text)
+           on conflict (kind, reply_id) do nothing""",
+        [at, json_rows(owed)],
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, execute, json_rows, rows, value
+from mailfleet.store.database import Connection, execute, json_rows, rows, tuples, value
 
 Scope = Literal["address", "domain", "person"]
 Reason = Literal[
@@ -101,6 +101,23 @@ async def add_many(
         {"pepper": pepper, "client": client_id, "source": source, "at": at, "by": by, "entries": json_rows(entries)},
     )
     return len(found)
+
+
+async def add_addresses(
+    db: Connection, entries: Sequence[Mapping[str, object]], *, pepper: bytes, by: str, at: datetime
+) -> set[str]:
+    """Adds {key, reason, source, evidence} entries that hold everywhere; the keys that were new."""
+    found = await tuples(
+        db,
+        """insert into mailfleet.suppressions
+               (scope, key, key_hash, reason, source, evidence, created_at, created_by)
+           select distinct on (key) 'address', key, mailfleet.suppression_hash(%(pepper)s, 'address', key), reason,
+                  source, evidence, %(at)s, %(by)s
+           from json_to_recordset(%(entries)s::json) as e(key text, reason text, source text, evidence jsonb)
+           order by key on conflict do nothing returning key""",
+        {"pepper": pepper, "at": at, "by": by, "entries": json_rows(entries)},
+    )
+    return {key for (key,) in found}
 
 
 class _Id(msgspec.Struct, frozen=True):
