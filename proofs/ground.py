@@ -144,9 +144,9 @@ def address(n: int) -> str:
     return f"p{n}@d{n // 3}.example"
 
 
-def webhooks(rng: random.Random, leads: int, *, step: int = 1) -> Iterator[tuple[str, dict[str, Any]]]:
+def webhooks(rng: random.Random, leads: int, *, step: int = 1, every: int = 1) -> Iterator[tuple[str, dict[str, Any]]]:
     """(kind, body) as the platform sends them: every lead's mail, and what follows in the mix's shares."""
-    for n in range(leads):
+    for n in range(0, leads * every, every):
         at = BEGAN + timedelta(days=3 * (step - 1), seconds=n % 200_000, milliseconds=n % 997)
         yield "sent", _body("EMAIL_SENT", n, step, at)
         for kind, share in SHARES.items():
@@ -209,3 +209,8 @@ def _one(db: psycopg.Connection[Any], sql: Any, *args: object) -> Any:
     found = db.execute(sql, args).fetchone()
     assert found
     return found[0]
+
+
+def webhook(n: int) -> dict[str, Any]:
+    """One of any number of bodies, no two alike."""
+    return _body("EMAIL_SENT", n, 1, BEGAN + timedelta(seconds=n % 200_000))

@@ -1,0 +1,106 @@
+"""Applying events beside `insert … select` of the same rows into the same server: `python benchmarks/apply.py [leads]`.
+
+The mix is the design's: of 100 events 70 sent, 20 opened, 5 clicked, 3 replies, 2 bounces. One process, durable server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import psycopg
+from proofs import ground
+
+from mailfleet.services import events
+from mailfleet.store.events import event_id
+
+EVENTS = 30_000
+DEFAULT_LEADS = 300_000
+
+
+def main(leads: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, ground.server(Path(folder) / "postgres") as (_, dsn):
+        ground.populate(dsn, leads)
+        facts = fill(dsn, leads)
+        raw = inserted(dsn)
+        ours, cpu = asyncio.run(applied(dsn))
+        tell(leads=leads, events=facts, seconds=ours, cpu=cpu, insert_seconds=raw)
+
+
+def fill(dsn: str, leads: int) -> int:
+    """The inbox, with the events of leads spread over the whole table."""
+    rng = random.Random(1)
+    wanted = EVENTS * 70 // 100
+    step = max(1, leads // wanted)
+    bodies: list[dict[str, object]] = []
+    for _, body in ground.webhooks(rng, min(leads, wanted), every=step):
+        bodies.append(body)
+    with psycopg.connect(dsn) as db:
+        for start in range(0, len(bodies), 5000):
+            rows = [_row(body) for body in bodies[start : start + 5000]]
+            db.execute(
+                """insert into mailfleet.webhook_inbox (id, platform, received_at, headers, body)
+                   select id, platform, received_at, headers, body from json_to_recordset(%s::json)
+                        as r(id uuid, platform text, received_at timestamptz, headers jsonb, body jsonb)""",
+                [json.dumps(rows)],
+            )
+    return len(bodies)
+
+
+def _row(body: dict[str, object]) -> dict[str, object]:
+    id = event_id("smartlead", json.dumps(body), datetime.fromisoformat(str(body["event_timestamp"])))
+    return {
+        "id": str(id),
+        "platform": "smartlead",
+        "received_at": ground.BEGAN.isoformat(),
+        "headers": {},
+        "body": body,
+    }
+
+
+def inserted(dsn: str) -> float:
+    """The raw limit: as many rows, of the same width, from the inbox into a table with the events' indexes."""
+    with psycopg.connect(dsn) as db:
+        db.execute("create table raw_events (like mailfleet.events including indexes)")
+        db.execute("create index on raw_events (lead_id, id)")
+        db.execute("create index on raw_events (campaign_id, kind, id)")
+        db.execute("create index on raw_events (mailbox_id, kind, id)")
+        db.commit()
+        began = time.perf_counter()
+        db.execute(
+            """insert into raw_events (id, at, received_at, platform, kind, lead_id, step, message_ref, detail)
+               select i.id, received_at, received_at, i.platform, 'sent', l.id, 1, body->>'stats_id', '{}'
+               from mailfleet.webhook_inbox i join mailfleet.leads l on l.email_norm = body->>'sl_lead_email'"""
+        )
+        db.commit()
+        return time.perf_counter() - began
+
+
+async def applied(dsn: str) -> tuple[float, float]:
+    fleet = ground.fleet(dsn)
+    async with fleet.db:
+        began, cpu = time.perf_counter(), time.process_time()
+        await events.apply_all(fleet)
+        return time.perf_counter() - began, time.process_time() - cpu
+
+
+def tell(*, leads: int, events: int, seconds: float, cpu: float, insert_seconds: float) -> None:
+    sys.stdout.write(
+        f"{leads:>10,} leads: {events:,} events applied in {seconds:.2f} s, {events / seconds:,.0f} a second"
+        f" ({events / cpu:,.0f} a second of Python's CPU); insert … select of the rows {insert_seconds:.2f} s"
+        f" ({events / insert_seconds:,.0f} a second), ratio {seconds / insert_seconds:.1f}\n"
+    )
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    for size in [int(each) for each in sys.argv[1:]] or [DEFAULT_LEADS]:
+        main(size)
