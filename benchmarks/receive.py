@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import psycopg
 import uvicorn
-import uvloop
 from proofs import ground
 from psycopg_pool import AsyncConnectionPool
 
@@ -116,7 +115,8 @@ def served(dsn: str | None, seconds: float, *, pool: int = 0) -> tuple[float, fl
         process = multiprocessing.get_context("fork").Process(target=serve, args=(dsn, pool, listening), daemon=True)
         process.start()
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            factory = uvicorn.Config(nothing).get_loop_factory()  # type: ignore[arg-type]
+            with asyncio.Runner(loop_factory=factory) as runner:
                 return runner.run(load(listening.getsockname()[1], seconds))
         finally:
             process.terminate()

@@ -13,7 +13,7 @@ import pytest
 from tests.leads.files import people, write
 
 from mailfleet.platforms.port import CampaignStats, HistoryEntry, LeadSeen, PlatformEvent, SentMessage
-from mailfleet.services import events, imports, push, sync, worker
+from mailfleet.services import events, imports, push, review, sync, tasks, worker
 from mailfleet.store import inbox
 from mailfleet.store.events import event_id
 
@@ -283,3 +283,35 @@ async def test_the_second_source_finds_what_no_webhook_told_and_nothing_twice(st
     await story.receive(late)
     await worker.run_once(story.world.fleet)
     assert await story.world.one("select count(*) from mailfleet.events where kind = 'sent'") == 3
+
+
+async def test_a_person_decides_about_a_reply_and_takes_it_back(story: Story) -> None:
+    fleet = story.world.fleet
+    await story.receive(story.event(8, "replied", 60, subject="Re: Hello", text="Hmm, who knows. Bananas."))
+    await worker.run_once(fleet)
+    [waiting] = await review.queue(fleet, state="review", category="", limit=9)
+    assert await story.status(8) == ("needs_review", "replied")
+    done = await review.decide(fleet, waiting.id, "unsubscribe")
+    assert (done.category, done.subcategory, done.suppressed) == ("negative", "unsubscribe", True)
+    assert (await story.status(8))[0] == "rejected"
+    assert not await tasks.listed(fleet)
+    undone = await review.undo(fleet, waiting.id)
+    assert (undone.category, list(undone.lifted)) == (waiting.category, ["p8@firm8-mfdemo.com"])
+    assert await story.status(8) == ("needs_review", "replied")
+    assert await story.world.one("select count(*) from mailfleet.suppressions") == 0
+    await review.decide(fleet, waiting.id, "positive")
+    [call] = await tasks.listed(fleet)
+    assert (call.kind, (await story.status(8))[0]) == ("follow_up_call", "lead_hot")
+    await tasks.give(fleet, call.id, "dave")
+    await tasks.done(fleet, call.id)
+    assert not await tasks.listed(fleet)
+    [all_done] = [each for each in await tasks.listed(fleet, open_only=False) if each.kind == "follow_up_call"]
+    assert all_done.owner == "dave"
+
+
+async def test_a_referral_is_captured(story: Story) -> None:
+    text = "I am not the right person. Please contact Jane Doe, jane@firm9-mfdemo.com"
+    await story.receive(story.event(9, "replied", 60, subject="Re: Hello", text=text))
+    await worker.run_once(story.world.fleet)
+    [owed] = await tasks.listed(story.world.fleet)
+    assert "Jane Doe <jane@firm9-mfdemo.com>" in owed.note

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from mailfleet.policy.model import default_policy
-from mailfleet.rules import bounces, judged, replies, reply_actions, report, return_date
+from mailfleet.rules import bounces, judged, referral, replies, reply_actions, report, return_date
 from mailfleet.rules.bounce_rules import text_rules
 
 DATA = Path(__file__).parent.parent / "data"
@@ -262,3 +262,17 @@ def test_every_human_reply_stops_the_sequence(text: str, exits: bool, status: st
 )
 def test_a_return_date(text: str, day: date | None) -> None:
     assert return_date.find(text, ON) == day
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Wrong person. Contact Jane Doe in procurement, jane@corp.example", "Jane Doe <jane@corp.example>"),
+        ("Please try our IT team.", ""),
+        ("Bitte wenden Sie sich an Frau Klein.", "Frau Klein"),
+        ("Write to office@corp.example", "office@corp.example"),
+        ("I am the wrong one, me@corp.example", ""),
+    ],
+)
+def test_a_wrong_person_names_another(text: str, named: str) -> None:
+    assert referral.find(text, "me@corp.example") == named

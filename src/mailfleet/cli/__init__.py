@@ -40,6 +40,8 @@ COMMANDS = (
     ("suppression", "mailfleet.cli.suppression:app", "The list of those never written to: add, load, save, show."),
     ("forge", "mailfleet.cli.forge:app", "Take over from the platform you leave: its rates, campaigns, block list."),
     ("vendor", "mailfleet.cli.vendor:app", "See how the vendors answer, and whether they answer as written."),
+    ("reply", "mailfleet.cli.reply:app", "Read replies, and say what those mean that no rule understood."),
+    ("task", "mailfleet.cli.task:app", "See what people owe, and say what is done."),
     ("event", "mailfleet.cli.event:app", "Read what happened, and apply what was received."),
     ("classify", "mailfleet.cli.classify:app", "Judge a file of bounces or replies, to measure the classifiers."),
     ("migration", "mailfleet.cli.migration:app", "Move from one sending platform to another, and come back."),

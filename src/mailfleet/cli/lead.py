@@ -425,4 +425,4 @@ async def _tasks(done: UUID | None) -> list[dict[str, Any]]:
     async with opened() as fleet:
         if done:
             await owed.done(fleet, done)
-        return [msgspec.structs.asdict(each) for each in await owed.open_tasks(fleet)]
+        return [msgspec.structs.asdict(each) for each in await owed.listed(fleet)]

@@ -11,8 +11,8 @@ from datetime import datetime
 import msgspec
 
 from mailfleet.rules import campaigns as campaign_rules
+from mailfleet.rules import referral, reply_actions
 from mailfleet.rules import replies as reply_rules
-from mailfleet.rules import reply_actions
 from mailfleet.rules.reply_actions import Plan
 from mailfleet.services import alerts, commands, suppression
 from mailfleet.services.context import Fleet
@@ -117,13 +117,22 @@ async def _owe(fleet: Fleet, db: Connection, judged: Sequence[Judged]) -> None:
             reply_id=each.fact.event.id,
             owner=fleet.policy.reply.task_owner,
             due_at=each.plan.task_due_at,
-            note=each.plan.reason,
+            note=_note(each),
         )
         for each in judged
         if each.plan.task and each.plan.task_due_at
     ]
     if owed:
         await replies.add_tasks(db, owed, fleet.clock.now())
+
+
+def _note(judged: Judged) -> str:
+    """Why, and whom a wrong person names instead."""
+    if judged.verdict.subcategory != "wrong_person":
+        return judged.plan.reason
+    lead = judged.lead.email if judged.lead else judged.fact.given.lead_email or ""
+    named = referral.find(judged.verdict.stripped, lead)
+    return f"{judged.plan.reason}; names {named}" if named else judged.plan.reason
 
 
 async def _tell(fleet: Fleet, db: Connection, judged: Judged) -> None:

@@ -23,6 +23,8 @@ GRACE = timedelta(minutes=10)
 """A fact younger than this may still come by webhook."""
 CALM = timedelta(minutes=14)
 """How often the second source is read while webhooks come: every scheduled run, with a minute for its lateness."""
+COMPLAINTS_EVERY = timedelta(hours=1)
+"""A complaint moves no counter; a campaign whose counters stand still is asked for them this often."""
 _PAGE = 500
 
 
@@ -111,6 +113,7 @@ async def _poll_campaign(
     async with fleet.db.connection() as db:
         ref = await links.need(db, platform=platform.name, kind="campaign", ours=campaign.id)
         last = await watermarks.get(db, _mark(campaign)) or campaign.started_at or campaign.created_at
+        read = await watermarks.detail(db, _mark(campaign))
         ours = await store.campaign_sums(db, campaign.id)
         stopped = await ownership.stopped_count(db, campaign.id)
         starting = await holds.starting(db, campaign.id)
@@ -119,16 +122,24 @@ async def _poll_campaign(
     if (current := seen.get(ref)) and not starting:
         told += _status(campaign, current, now)
     theirs = await platform.stats(ref)
+    stats = msgspec.to_builtins(theirs)
     if _more(theirs, ours, stopped):
         told += await _missed(fleet, platform, campaign, ref, begin, now)
-    told += await _complaints(fleet, platform, campaign, ref, now)
+    asked = _moment(read.get("complaints_at"))
+    if stats != read.get("stats") or asked is None or asked + COMPLAINTS_EVERY <= now:
+        told += await _complaints(fleet, platform, campaign, ref, now)
+        asked = now
     if _finished(theirs):
         await _complete(fleet, platform, campaign, ref)
     ids = list(await events.enqueue(fleet, platform.name, told, source="poll")) if told else []
     await _alarm(fleet, campaign, told, now)
     async with fleet.db.connection() as db:
-        await watermarks.put(db, _mark(campaign), now, {"stats": msgspec.to_builtins(theirs)})
+        await watermarks.put(db, _mark(campaign), now, {"stats": stats, "complaints_at": asked.isoformat()})
     return ids
+
+
+def _moment(value: object) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else None
 
 
 def _more(theirs: CampaignStats, ours: Mapping[str, int], stopped: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+from psycopg.types.json import Json
 
 from mailfleet.store.database import Connection, execute, json_rows, row, rows, tuples
 
@@ -32,6 +33,29 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
     return_date: date | None
     state: Literal["decided", "review", "undone"]
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply as a person sees it, with what became of its lead. `was`: before the last decision, empty if none."""
+
+    id: UUID
+    at: datetime
+    client_id: UUID | None
+    lead_id: int | None
+    email_norm: str | None
+    lead_status: str | None
+    subject: str
+    text: str
+    stripped: str
+    category: str
+    subcategory: str | None
+    rule: str
+    confidence: float
+    return_date: date | None
+    state: Literal["decided", "review", "undone"]
+    decided_by: str
+    was: dict[str, Any]
+    suppressed: bool
 
 
 class Owed(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +128,42 @@ async def listed(db: Connection, *, state: str = "", category: str = "", limit: 
     )
 
 
+async def get(db: Connection, id: UUID) -> Read | None:
+    """The reply, locked until the transaction ends."""
+    return await row(
+        db,
+        Read,
+        """select r.id, r.at, r.client_id, r.lead_id, l.email_norm, l.status as lead_status, r.subject, r.text,
+                  r.stripped, r.category, r.subcategory, r.rule, r.confidence::float8 as confidence, r.return_date,
+                  r.state, r.decided_by, r.was,
+                  exists (select 1 from mailfleet.suppressions s where s.source = 'reply ' || r.id) as suppressed
+           from mailfleet.replies r left join mailfleet.leads l on l.id = r.lead_id
+           where r.id = %s for update of r""",
+        [id],
+    )
+
+
+async def decide(
+    db: Connection,
+    id: UUID,
+    *,
+    category: str,
+    subcategory: str | None,
+    rule: str,
+    confidence: float,
+    state: str,
+    by: str,
+    was: Mapping[str, object],
+) -> None:
+    """What it means from now on, and what it was taken for until now."""
+    await execute(
+        db,
+        """update mailfleet.replies set category = %s, subcategory = %s, rule = %s, confidence = %s, state = %s,
+                  decided_by = %s, was = %s where id = %s""",
+        [category, subcategory, rule, confidence, state, by, Json(dict(was)), id],
+    )
+
+
 async def category_counts(db: Connection) -> Mapping[str, int]:
     found = await tuples(db, "select category, count(*)::int from mailfleet.replies group by 1 order by 1")
     return dict(found)
@@ -148,6 +208,20 @@ async def task_done(db: Connection, id: UUID, *, by: str, at: datetime) -> bool:
         db, "update mailfleet.tasks set done_at = %s, done_by = %s where id = %s and done_at is null", [at, by, id]
     )
     return changed == 1
+
+
+async def task_given(db: Connection, id: UUID, owner: str) -> bool:
+    changed = await execute(db, "update mailfleet.tasks set owner = %s where id = %s and done_at is null", [owner, id])
+    return changed == 1
+
+
+async def close_tasks(db: Connection, reply_id: UUID, *, by: str, at: datetime) -> None:
+    """Those that the machine's reading of a reply made: a person's reading makes its own."""
+    await execute(
+        db,
+        "update mailfleet.tasks set done_at = %s, done_by = %s where reply_id = %s and done_at is null",
+        [at, by, reply_id],
+    )
 
 
 async def sent_text(db: Connection, campaign_id: UUID, up_to_step: int) -> Sequence[tuple[str, Any]]:

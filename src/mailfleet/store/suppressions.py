@@ -120,6 +120,14 @@ async def add_addresses(
     return {key for (key,) in found}
 
 
+async def lift(db: Connection, *, source: str) -> list[str]:
+    """Takes back what one source made, when a person says that it was wrong; the keys."""
+    found = await tuples(
+        db, "delete from mailfleet.suppressions where source = %s returning coalesce(key, '')", [source]
+    )
+    return [key for (key,) in found]
+
+
 class _Id(msgspec.Struct, frozen=True):
     id: UUID
 
