@@ -28,13 +28,20 @@ AUTO_SUBJECT = re.compile(
 PAST = re.compile(
     r"\b(?:was|were|had been|have been|just (?:got )?back|back from|war|étais|estaba|estuve|estava|ero)\b.{0,30}"
 )
-TOO_LITTLE = re.compile(
-    r"^\W*(?:ok|okay|k|noted|received|got it|thanks?|thank you|thx|cheers|hm+|lol|ha(?:ha)+\w*|test(?:ing)?|merci|"
-    r"danke|gracias|obrigad[oa]|grazie|bedankt|dank je|tak|tack|takk|kiitos|dziękuję|děkuji|спасибо|дякую|teşekkürler|"
-    r"(?:bien )?reçu|recibido|erhalten|ricevuto|ontvangen|modtaget|mottaget)"
-    r"(?:\W+(?:thanks?|thank you|gracias|merci))?\W*$"
+SPOKEN_BY_PEOPLE = frozenset(
+    f"unsubscribe/en-{name}"
+    for name in ("angry", "legal", "stop", "stopping", "not-contact", "threat", "asks", "nomore", "no-more", "polite",
+                 "keep", "rude", "do-not", "consent", "complaint", "no-want", "not-contacted", "more")
+)  # fmt: skip
+"""Rows that a responder's own words hit: "I stop reading mail at five", "do not reply to this message"."""
+LITTLE = (
+    r"(?:ok|okay|k|noted|received|got it|thanks?|thank you|thx|cheers|hm+|lol|ha(?:ha)+\w*|test(?:ing)?|merci|danke|"
+    r"gracias|obrigad[oa]|grazie|bedankt|dank je|tak|tack|takk|kiitos|dziękuję|děkuji|спасибо|дякую|teşekkürler|"
+    r"(?:bien )?reçu|recibido|erhalten|ricevuto|ontvangen|modtaget|mottaget|good (?:morning|day|afternoon)|hi|hello)"
 )
+TOO_LITTLE = re.compile(rf"^\W*{LITTLE}(?:\W+{LITTLE}){{0,2}}\W*$")
 """An answer that says it was read and no more."""
+NEGATED = re.compile(r"\b(?:not|no|never|none|nothing|nobody|neither|nor|without|cannot|\w+n't)\b")
 READ = 4000
 """Characters the rules look at: a reply says what it means at its beginning."""
 LONG_REPLY = 60
@@ -120,7 +127,7 @@ def _proven(plain: str, subject: str, machine: bool) -> bool:
 
 
 def _automatic(stripped: str, plain: str, subject: str, on: date | None, *, proven: bool) -> Verdict:
-    if (rule := _opt_out(plain)) and not rule.endswith(("/en-angry", "/en-legal")):
+    if (rule := _opt_out(plain)) and rule not in SPOKEN_BY_PEOPLE:
         return _made("negative", "unsubscribe", rule, 0.8, stripped, automatic=True, review=True)
     if rule := hit("left_company", plain):
         return _made("unknown", "wrong_person", rule, 0.9, stripped, automatic=True)
@@ -180,6 +187,9 @@ def _intent(stripped: str, plain: str) -> Verdict | None:
         return _made("unknown", "info_request", "question", 0.5, stripped, review=True)
     if weak := hit("weak_negative", plain):
         return _made("negative", None, weak, 0.4, stripped, review=True)
+    # What says no to something, and nothing else that is understood, is most often a refusal: a person looks at it.
+    if NEGATED.search(plain) and len(plain.split()) > 2:
+        return _made("negative", None, "negated", 0.35, stripped, review=True)
     return None
 
 
@@ -193,7 +203,8 @@ def _proposes(plain: str) -> bool:
     """Asks for a meeting or says yes outright, so that its question is how, not whether."""
     return bool(
         re.search(
-            r"\b(?:(?:mon|tues|wednes|thurs|fri)day|availability|available|present|show us|keen|"
+            r"\b(?:proceed|next steps?|your week|kick|get started|"
+            r"(?:mon|tues|wednes|thurs|fri)day|availability|available|present|show us|keen|"
             r"demo|call|meet\w*|chat|talk|calendar|book|schedule|termin|rendez-vous|llamada|reunión|reunião|"
             r"afspraak|"
             r"møde|möte|dinsdag bellen|interested|interessant|intéress|打ち合わせ)\b",
