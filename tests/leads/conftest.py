@@ -57,6 +57,7 @@ class Desk:
     def __init__(self) -> None:
         self.made: dict[str, SimpleNamespace] = {}
         self.calls: list[str] = []
+        self.renewed: list[str] = []
         self.blocked: list[str] = []
         self.unsubscribed: list[str] = []
         self.forgotten: list[tuple[str, str]] = []
@@ -94,8 +95,9 @@ class Desk:
     async def pause_campaign(self, ref: str, *, urgent: bool = True) -> None:
         self.made[ref].state = "paused"
 
-    async def ensure_webhook(self, campaign_ref: str, url: str) -> str:
+    async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
         self.made[campaign_ref].hook = url
+        self.renewed += [campaign_ref] if renew else []
         return "9"
 
     async def mailbox(self, ref: str) -> MailboxSeen:

@@ -315,3 +315,21 @@ async def test_a_referral_is_captured(story: Story) -> None:
     await worker.run_once(story.world.fleet)
     [owed] = await tasks.listed(story.world.fleet)
     assert "Jane Doe <jane@firm9-mfdemo.com>" in owed.note
+
+
+async def test_a_hook_that_may_have_been_switched_off_is_written_again_while_webhooks_are_silent(story: Story) -> None:
+    world, now = story.world, story.world.clock.now()
+    await story.receive(story.event(0, "sent"))
+    await events.apply_all(world.fleet)
+    world.desk.messages = [
+        SentMessage(message_ref="m1-1", email="p1@firm1-mfdemo.com", step=1, sent_at=now + timedelta(minutes=30))
+    ]
+    world.desk.totals = CampaignStats(sent=2)
+    world.later(hours=2)
+    await sync.poll(world.fleet)
+    await events.apply_all(world.fleet)
+    assert not world.desk.renewed
+    for _ in range(3):
+        world.later(minutes=20)
+        await sync.poll(world.fleet)
+    assert world.desk.renewed == [world.ref]

@@ -147,7 +147,7 @@ class Vendor:
     async def pause_campaign(self, ref: str, *, urgent: bool = True) -> None:
         await self._carry("pause", lambda: setattr(self.made[ref], "state", "paused"))
 
-    async def ensure_webhook(self, campaign_ref: str, url: str) -> str:
+    async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
         return "9"
 
     async def mailboxes(self) -> AsyncIterator[MailboxSeen]:

@@ -312,7 +312,7 @@ class ForgePlatform(ForgeMailboxes):
         """Nothing that is published tells of complaints."""
         return []
 
-    async def ensure_webhook(self, campaign_ref: str, url: str) -> str:
+    async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
         """One hook a type for the whole workspace. One whose secret we do not have is made anew: it was shown once."""
         if self._hooks is None:
             raise NotAllowed("There is no place for the webhooks' secrets.", hint="They are kept in the database.")

@@ -276,8 +276,8 @@ class SmartleadPlatform:
         found = await fitting(self.client.get_campaign_leads(campaign_ref, emailStatus="is_spam"))
         return [smartlead_words.lead(lead, names) for lead in found]
 
-    async def ensure_webhook(self, campaign_ref: str, url: str) -> str:
-        return str(await self.client.configure_webhook(campaign_ref, url) or "")
+    async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
+        return str(await self.client.configure_webhook(campaign_ref, url, renew=renew) or "")
 
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
         return smartlead_events.parse(body)

@@ -23,6 +23,7 @@ GRACE = timedelta(minutes=10)
 """A fact younger than this may still come by webhook."""
 CALM = timedelta(minutes=14)
 """How often the second source is read while webhooks come: every scheduled run, with a minute for its lateness."""
+RENEW_EVERY = timedelta(hours=1)
 COMPLAINTS_EVERY = timedelta(hours=1)
 """A complaint moves no counter; a campaign whose counters stand still is asked for them this often."""
 _PAGE = 500
@@ -84,10 +85,26 @@ async def _poll_platform(
     problems: list[str] = []
     for campaign in due:
         try:
+            if silent:
+                await _renew(theirs[campaign.client_id], platform, campaign)
             found += await _poll_campaign(theirs[campaign.client_id], platform, campaign, seen, since)
         except VendorError as error:
             problems.append(f"{campaign.name}: {error}")
     return found, problems
+
+
+async def _renew(fleet: Fleet, platform: SendingPlatform, campaign: Campaign) -> None:
+    """Webhooks are silent: the hook may have been switched off unseen, and is written again, hourly at most (V10)."""
+    if not fleet.webhook_base or not platform.capabilities.webhooks:
+        return
+    mark, now = f"hook:{campaign.id}", fleet.clock.now()
+    async with fleet.db.connection() as db:
+        ref = await links.need(db, platform=platform.name, kind="campaign", ours=campaign.id)
+        last = await watermarks.get(db, mark)
+    if last is None or last + RENEW_EVERY <= now:
+        await platform.ensure_webhook(ref, f"{fleet.webhook_base.rstrip('/')}/{platform.name}", renew=True)
+        async with fleet.db.connection() as db:
+            await watermarks.put(db, mark, now)
 
 
 async def _due(fleet: Fleet, campaign: Campaign, silent: bool) -> bool:

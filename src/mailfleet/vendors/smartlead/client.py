@@ -127,11 +127,17 @@ class SmartleadClient:
         return found
 
     async def configure_webhook(
-        self, campaign: int | str, url: str, *, name: str = "mailfleet", events: Sequence[str] = EVENTS
+        self,
+        campaign: int | str,
+        url: str,
+        *,
+        name: str = "mailfleet",
+        events: Sequence[str] = EVENTS,
+        renew: bool = False,
     ) -> int | None:
-        """One hook of this name and address a campaign, however often this is called."""
+        """One hook of this name and address a campaign, however often this is called. Saving switches it on again."""
         old = next((hook for hook in await self.webhooks.of(campaign) if hook.name == name), None)
-        if old and old.webhook_url == url and set(events) <= set(old.event_types or events):
+        if old and not renew and old.webhook_url == url and set(events) <= set(old.event_types or events):
             return old.id
         categories = [category.name for category in await self.leads.categories()]
         return await self.webhooks.save(
