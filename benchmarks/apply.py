@@ -17,10 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import psycopg
-from proofs import ground
 
 from mailfleet.services import events
 from mailfleet.store.events import event_id
+from proofs import ground
 
 EVENTS = 30_000
 DEFAULT_LEADS = 300_000

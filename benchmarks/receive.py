@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import psycopg
 import uvicorn
-from proofs import ground
 from psycopg_pool import AsyncConnectionPool
 
 from mailfleet.clock import SystemClock
 from mailfleet.receiver.app import Receiver
 from mailfleet.store.database import Database
 from mailfleet.store.embedded import LocalPostgres
+from proofs import ground
 
 CONNECTIONS, TOKEN, SECRET = 64, "t", "s"
 INSERT = """insert into mailfleet.webhook_inbox (id, platform, received_at, body)
