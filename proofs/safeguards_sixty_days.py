@@ -193,7 +193,8 @@ async def campaign(here: World, name: str, addresses: list[str], count: int) -> 
     config |= {"name": name, "client_id": "agency", "from_mailboxes": addresses}
     config["schedule"] = {**config["schedule"], "max_new_leads_per_day": 400}
     made = await _again(lambda: campaigns.draft(here.fleet, config))
-    await imports.import_leads(here.fleet, leads(here, name, count), client="agency", campaign_id=made.id)
+    wanted = imports.Request(client="agency", campaign_id=made.id)
+    await imports.import_leads(here.fleet, leads(here, name, count), wanted)
     await _again(lambda: campaigns.configure_steps(here.fleet, made.id, config["sequence"]))
     await _again(lambda: _assign(here, made.id))
     await _again(lambda: campaigns.set_schedule(here.fleet, made.id))
