@@ -16,9 +16,21 @@ from mailfleet.vendors.transport.transport import Means, Transport
 
 BASE_URL = "https://api.infraforge.ai/public"
 CALLS_PER_SECOND = 2.0
-WORKSPACES = Operation(name="list_workspaces", method="GET", path="/workspaces")  # infraforge:workspaces/list
-DOMAINS = Operation(name="list_domains", method="GET", path="/domains")  # infraforge:domains/list
-DNS = Operation(name="get_dns", method="GET", path="/domains/{id}/dns")  # infraforge:dns/get
+WORKSPACES = Operation(  # infraforge:workspaces/list
+    name="list_workspaces",
+    method="GET",
+    path="/workspaces",
+)
+DOMAINS = Operation(  # infraforge:domains/list
+    name="list_domains",
+    method="GET",
+    path="/domains",
+)
+DNS = Operation(  # infraforge:dns/get
+    name="get_dns",
+    method="GET",
+    path="/domains/{id}/dns",
+)
 SET_DNS = Operation(  # infraforge:dns/set
     name="set_dns",
     method="PUT",
@@ -37,8 +49,17 @@ LAPSE = Operation(  # infraforge:domains/disable-autorenew
     path="/domains/{id}/disable-autorenew",
     reconcile="list of domains, matched on autoRenewStatus",
 )
-MAILBOXES = Operation(name="list_mailboxes", method="GET", path="/mailboxes", timeout=40)  # infraforge:mailboxes/list
-MAILBOX = Operation(name="get_mailbox", method="GET", path="/mailboxes/{id}")  # infraforge:mailboxes/get
+MAILBOXES = Operation(  # infraforge:mailboxes/list
+    name="list_mailboxes",
+    method="GET",
+    path="/mailboxes",
+    timeout=40,
+)
+MAILBOX = Operation(  # infraforge:mailboxes/get
+    name="get_mailbox",
+    method="GET",
+    path="/mailboxes/{id}",
+)
 SET_PASSWORD = Operation(  # infraforge:mailboxes/update
     name="set_password",
     method="PATCH",
@@ -46,7 +67,10 @@ SET_PASSWORD = Operation(  # infraforge:mailboxes/update
     reconcile="none possible by reading alone: the login is tried with the new password",
 )
 EXPORT = Operation(  # infraforge:mailboxes/export
-    name="export_mailboxes", method="POST", path="/workspaces/{ws}/mailboxes/export", timeout=60
+    name="export_mailboxes",
+    method="POST",
+    path="/workspaces/{ws}/mailboxes/export",
+    timeout=60,
 )
 HAND_OVER = Operation(  # infraforge:mailboxes/export-to-salesforge
     name="export_to_salesforge",

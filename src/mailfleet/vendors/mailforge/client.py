@@ -16,11 +16,32 @@ from mailfleet.vendors.transport.transport import Means, Transport
 
 BASE_URL = "https://api.mailforge.ai/public"
 CALLS_PER_SECOND = 2.0
-WORKSPACES = Operation(name="list_workspaces", method="GET", path="/workspaces")  # mailforge:workspaces/list
-DOMAINS = Operation(name="list_domains", method="GET", path="/domains")  # mailforge:domains/list
-DNS = Operation(name="get_dns", method="GET", path="/domains/{id}/dns")  # mailforge:dns/get
-MAILBOXES = Operation(name="list_mailboxes", method="GET", path="/mailboxes", timeout=40)  # mailforge:mailboxes/list
-MAILBOX = Operation(name="get_mailbox", method="GET", path="/mailboxes/{id}")  # mailforge:mailboxes/get
+WORKSPACES = Operation(  # mailforge:workspaces/list
+    name="list_workspaces",
+    method="GET",
+    path="/workspaces",
+)
+DOMAINS = Operation(  # mailforge:domains/list
+    name="list_domains",
+    method="GET",
+    path="/domains",
+)
+DNS = Operation(  # mailforge:dns/get
+    name="get_dns",
+    method="GET",
+    path="/domains/{id}/dns",
+)
+MAILBOXES = Operation(  # mailforge:mailboxes/list
+    name="list_mailboxes",
+    method="GET",
+    path="/mailboxes",
+    timeout=40,
+)
+MAILBOX = Operation(  # mailforge:mailboxes/get
+    name="get_mailbox",
+    method="GET",
+    path="/mailboxes/{id}",
+)
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

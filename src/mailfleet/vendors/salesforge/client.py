@@ -15,8 +15,16 @@ from mailfleet.vendors.transport.operation import Operation, Vendor
 from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.transport.transport import Means, Transport
 
-ME = Operation(name="check_key", method="GET", path="/me")  # salesforge:me
-WORKSPACES = Operation(name="list_workspaces", method="GET", path="/workspaces")  # salesforge:workspaces/list
+ME = Operation(  # salesforge:me
+    name="check_key",
+    method="GET",
+    path="/me",
+)
+WORKSPACES = Operation(  # salesforge:workspaces/list
+    name="list_workspaces",
+    method="GET",
+    path="/workspaces",
+)
 
 
 class SalesforgeClient(Area):

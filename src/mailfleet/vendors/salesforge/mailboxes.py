@@ -11,54 +11,87 @@ from mailfleet.vendors.salesforge.models import Hook, Label, Mailbox, Thread, Th
 from mailfleet.vendors.transport.operation import Operation
 from mailfleet.vendors.transport.secret import Hidden
 
-WS = "/workspaces/{ws}"
-LIST = Operation(name="list_mailboxes", method="GET", path=WS + "/mailboxes")  # salesforge:mailboxes/list
-GET = Operation(name="get_mailbox", method="GET", path=WS + "/mailboxes/{id}")  # salesforge:mailboxes/get
+LIST = Operation(  # salesforge:mailboxes/list
+    name="list_mailboxes",
+    method="GET",
+    path="/workspaces/{ws}/mailboxes",
+)
+GET = Operation(  # salesforge:mailboxes/get
+    name="get_mailbox",
+    method="GET",
+    path="/workspaces/{ws}/mailboxes/{id}",
+)
 CONNECT = Operation(  # salesforge:mailboxes/connect
     name="connect_mailbox",
     method="POST",
-    path=WS + "/mailboxes",
+    path="/workspaces/{ws}/mailboxes",
     reconcile="list of mailboxes, matched on the address",
     timeout=60,
 )
 UPDATE = Operation(  # salesforge:mailboxes/update
     name="update_mailbox",
     method="PATCH",
-    path=WS + "/mailboxes/{id}",
+    path="/workspaces/{ws}/mailboxes/{id}",
     reconcile="the mailbox by id, matched on the fields written",
 )
 DISCONNECT = Operation(  # salesforge:mailboxes/delete
-    name="disconnect_mailbox", method="DELETE", path=WS + "/mailboxes/{id}", reconcile="the mailbox by id: not found"
+    name="disconnect_mailbox",
+    method="DELETE",
+    path="/workspaces/{ws}/mailboxes/{id}",
+    reconcile="the mailbox by id: not found",
 )
-THREADS = Operation(name="list_threads", method="GET", path=WS + "/threads")  # salesforge:threads/list
-THREAD = Operation(name="get_thread", method="GET", path=WS + "/threads/{id}")  # salesforge:threads/get
+THREADS = Operation(  # salesforge:threads/list
+    name="list_threads",
+    method="GET",
+    path="/workspaces/{ws}/threads",
+)
+THREAD = Operation(  # salesforge:threads/get
+    name="get_thread",
+    method="GET",
+    path="/workspaces/{ws}/threads/{id}",
+)
 OLD_THREAD = Operation(  # salesforge:threads/get-old
-    name="get_mailbox_thread", method="GET", path=WS + "/mailboxes/{mailbox}/threads/{id}"
+    name="get_mailbox_thread",
+    method="GET",
+    path="/workspaces/{ws}/mailboxes/{mailbox}/threads/{id}",
 )
 LABEL_THREAD = Operation(  # salesforge:threads/label
-    name="label_thread", method="PUT", path=WS + "/threads/{id}/label", reconcile="list of threads, matched on label"
+    name="label_thread",
+    method="PUT",
+    path="/workspaces/{ws}/threads/{id}/label",
+    reconcile="list of threads, matched on label",
 )
 REPLY = Operation(  # salesforge:emails/reply
     name="reply_to_email",
     method="POST",
-    path=WS + "/mailboxes/{mailbox}/emails/{email}/reply",
+    path="/workspaces/{ws}/mailboxes/{mailbox}/emails/{email}/reply",
     reconcile="the thread, matched on an outgoing mail with this text after the intent",
 )
-LABELS = Operation(name="list_labels", method="GET", path=WS + "/primebox-labels")  # salesforge:labels/list
-HOOKS = Operation(name="list_webhooks", method="GET", path=WS + "/integrations/webhooks")  # salesforge:webhooks/list
+LABELS = Operation(  # salesforge:labels/list
+    name="list_labels",
+    method="GET",
+    path="/workspaces/{ws}/primebox-labels",
+)
+HOOKS = Operation(  # salesforge:webhooks/list
+    name="list_webhooks",
+    method="GET",
+    path="/workspaces/{ws}/integrations/webhooks",
+)
 HOOK = Operation(  # salesforge:webhooks/get
-    name="get_webhook", method="GET", path=WS + "/integrations/webhooks/{id}"
+    name="get_webhook",
+    method="GET",
+    path="/workspaces/{ws}/integrations/webhooks/{id}",
 )
 ADD_HOOK = Operation(  # salesforge:webhooks/create
     name="create_webhook",
     method="POST",
-    path=WS + "/integrations/webhooks",
+    path="/workspaces/{ws}/integrations/webhooks",
     reconcile="list of webhooks, matched on name and type; its secret is lost, so it is made anew",
 )
 REMOVE_HOOK = Operation(  # salesforge:webhooks/delete
     name="delete_webhook",
     method="DELETE",
-    path=WS + "/integrations/webhooks/{id}",
+    path="/workspaces/{ws}/integrations/webhooks/{id}",
     reconcile="the webhook by id: not found",
 )
 

@@ -11,29 +11,45 @@ from mailfleet.vendors.salesforge.models import Graph, Profile, Window
 from mailfleet.vendors.transport.operation import Operation
 
 T = TypeVar("T")
-WS = "/multichannel/workspaces/{ws}"
-ONE = WS + "/sequences/{id}"
-LIST = Operation(name="list_graphs", method="GET", path=WS + "/sequences")  # salesforge:multichannel/sequences/list
-GET = Operation(name="get_graph", method="GET", path=ONE)  # salesforge:multichannel/sequences/get
+LIST = Operation(  # salesforge:multichannel/sequences/list
+    name="list_graphs",
+    method="GET",
+    path="/multichannel/workspaces/{ws}/sequences",
+)
+GET = Operation(  # salesforge:multichannel/sequences/get
+    name="get_graph",
+    method="GET",
+    path="/multichannel/workspaces/{ws}/sequences/{id}",
+)
 SCHEDULE = Operation(  # salesforge:multichannel/schedule
-    name="get_graph_schedule", method="GET", path=ONE + "/schedule"
+    name="get_graph_schedule",
+    method="GET",
+    path="/multichannel/workspaces/{ws}/sequences/{id}/schedule",
 )
 SETTINGS = Operation(  # salesforge:multichannel/settings
-    name="get_graph_settings", method="GET", path=ONE + "/settings"
+    name="get_graph_settings",
+    method="GET",
+    path="/multichannel/workspaces/{ws}/sequences/{id}/settings",
 )
 ANALYTICS = Operation(  # salesforge:multichannel/analytics
-    name="get_graph_analytics", method="GET", path=ONE + "/analytics"
+    name="get_graph_analytics",
+    method="GET",
+    path="/multichannel/workspaces/{ws}/sequences/{id}/analytics",
 )
 SENDERS = Operation(  # salesforge:multichannel/sequence-senders
-    name="list_graph_senders", method="GET", path=ONE + "/sender-profiles"
+    name="list_graph_senders",
+    method="GET",
+    path="/multichannel/workspaces/{ws}/sequences/{id}/sender-profiles",
 )
 PROFILES = Operation(  # salesforge:multichannel/sender-profiles
-    name="list_sender_profiles", method="GET", path=WS + "/sender-profiles"
+    name="list_sender_profiles",
+    method="GET",
+    path="/multichannel/workspaces/{ws}/sender-profiles",
 )
 STATUS = Operation(  # salesforge:multichannel/status
     name="set_graph_status",
     method="PATCH",
-    path=ONE + "/status",
+    path="/multichannel/workspaces/{ws}/sequences/{id}/status",
     reconcile="the sequence by id, matched on status",
 )
 

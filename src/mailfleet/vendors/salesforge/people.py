@@ -12,44 +12,73 @@ from mailfleet.vendors.transport.operation import Operation
 
 BULK = 100
 """Most contacts in one call, all or nothing (salesforge:contacts/bulk)."""
-WS = "/workspaces/{ws}"
-LIST = Operation(name="list_contacts", method="GET", path=WS + "/contacts")  # salesforge:contacts/list
-GET = Operation(name="get_contact", method="GET", path=WS + "/contacts/{id}")  # salesforge:contacts/get
+LIST = Operation(  # salesforge:contacts/list
+    name="list_contacts",
+    method="GET",
+    path="/workspaces/{ws}/contacts",
+)
+GET = Operation(  # salesforge:contacts/get
+    name="get_contact",
+    method="GET",
+    path="/workspaces/{ws}/contacts/{id}",
+)
 CREATE = Operation(  # salesforge:contacts/create
     name="create_contact",
     method="POST",
-    path=WS + "/contacts",
+    path="/workspaces/{ws}/contacts",
     reconcile="none needed: an address is written over itself",
 )
 BULK_CREATE = Operation(  # salesforge:contacts/bulk
     name="create_contacts",
     method="POST",
-    path=WS + "/contacts/bulk",
+    path="/workspaces/{ws}/contacts/bulk",
     reconcile="none needed: an address is written over itself",
 )
 DELETE = Operation(  # salesforge:contacts/delete
-    name="delete_contact", method="DELETE", path=WS + "/contacts/{id}", reconcile="the contact by id: not found"
+    name="delete_contact",
+    method="DELETE",
+    path="/workspaces/{ws}/contacts/{id}",
+    reconcile="the contact by id: not found",
 )
 BULK_DELETE = Operation(  # salesforge:contacts/bulk-delete
     name="delete_contacts",
     method="POST",
-    path=WS + "/contacts/bulk-delete",
+    path="/workspaces/{ws}/contacts/bulk-delete",
     reconcile="the contacts by id: not found",
 )
-TAGS = Operation(name="list_tags", method="GET", path=WS + "/tags")  # salesforge:tags/list
-VARIABLES = Operation(name="list_custom_vars", method="GET", path=WS + "/custom-vars")  # salesforge:custom-vars/list
-DNC = Operation(name="list_dnc", method="GET", path=WS + "/dnc")  # salesforge:dnc/list
+TAGS = Operation(  # salesforge:tags/list
+    name="list_tags",
+    method="GET",
+    path="/workspaces/{ws}/tags",
+)
+VARIABLES = Operation(  # salesforge:custom-vars/list
+    name="list_custom_vars",
+    method="GET",
+    path="/workspaces/{ws}/custom-vars",
+)
+DNC = Operation(  # salesforge:dnc/list
+    name="list_dnc",
+    method="GET",
+    path="/workspaces/{ws}/dnc",
+)
 DNC_ADD = Operation(  # salesforge:dnc/bulk
-    name="add_dnc", method="POST", path=WS + "/dnc/bulk", reconcile="the do-not-contact list, matched on the values"
+    name="add_dnc",
+    method="POST",
+    path="/workspaces/{ws}/dnc/bulk",
+    reconcile="the do-not-contact list, matched on the values",
 )
 DNC_REMOVE = Operation(  # salesforge:dnc/remove
     name="remove_dnc",
     method="POST",
-    path=WS + "/dnc/bulk/remove",
+    path="/workspaces/{ws}/dnc/bulk/remove",
     reconcile="the do-not-contact list, matched on the absence of the values",
 )
-SENDING = Operation(name="sending_data", method="GET", path=WS + "/sending-data", timeout=40)
-# salesforge:sending-data
+SENDING = Operation(  # salesforge:sending-data
+    name="sending_data",
+    method="GET",
+    path="/workspaces/{ws}/sending-data",
+    timeout=40,
+)
 
 
 class People(Area):

@@ -14,64 +14,91 @@ from mailfleet.vendors.transport.operation import Operation
 Status = Literal["active", "paused"]
 ENROL = 1000
 """Ids sent in one call; no maximum is published."""
-AT = "/workspaces/{ws}/sequences"
-ONE = AT + "/{id}"
-LIST = Operation(name="list_sequences", method="GET", path=AT)  # salesforge:sequences/list
-GET = Operation(name="get_sequence", method="GET", path=ONE)  # salesforge:sequences/get
+LIST = Operation(  # salesforge:sequences/list
+    name="list_sequences",
+    method="GET",
+    path="/workspaces/{ws}/sequences",
+)
+GET = Operation(  # salesforge:sequences/get
+    name="get_sequence",
+    method="GET",
+    path="/workspaces/{ws}/sequences/{id}",
+)
 CREATE = Operation(  # salesforge:sequences/create
     name="create_sequence",
     method="POST",
-    path=AT,
+    path="/workspaces/{ws}/sequences",
     reconcile="list of sequences, matched on the name and linked to nothing of ours: names may repeat",
 )
 EDIT = Operation(  # salesforge:sequences/update
-    name="edit_sequence", method="PUT", path=ONE, reconcile="the sequence by id, matched on the fields that are read"
+    name="edit_sequence",
+    method="PUT",
+    path="/workspaces/{ws}/sequences/{id}",
+    reconcile="the sequence by id, matched on the fields that are read",
 )
 DELETE = Operation(  # salesforge:sequences/delete
-    name="delete_sequence", method="DELETE", path=ONE, reconcile="the sequence by id: not found"
+    name="delete_sequence",
+    method="DELETE",
+    path="/workspaces/{ws}/sequences/{id}",
+    reconcile="the sequence by id: not found",
 )
 STATUS = Operation(  # salesforge:sequences/status
     name="set_sequence_status",
     method="PUT",
-    path=ONE + "/status",
+    path="/workspaces/{ws}/sequences/{id}/status",
     reconcile="the sequence by id, matched on status",
 )
 STEPS = Operation(  # salesforge:sequences/steps
     name="set_sequence_steps",
     method="PUT",
-    path=ONE + "/steps",
+    path="/workspaces/{ws}/sequences/{id}/steps",
     reconcile="the sequence by id, matched on order, delay and first subject of every step",
 )
 SCHEDULES = Operation(  # salesforge:sequences/schedules
     name="set_sequence_schedules",
     method="PUT",
-    path=ONE + "/schedules",
+    path="/workspaces/{ws}/sequences/{id}/schedules",
     reconcile="none possible: the window cannot be read; it is a whole replacement and may be written again",
 )
 MAILBOXES = Operation(  # salesforge:sequences/mailboxes
     name="set_sequence_mailboxes",
     method="PUT",
-    path=ONE + "/mailboxes",
+    path="/workspaces/{ws}/sequences/{id}/mailboxes",
     reconcile="the sequence by id, matched on the mailboxes",
 )
 ENROL_CONTACTS = Operation(  # salesforge:sequences/contacts
     name="enrol_contacts",
     method="PUT",
-    path=ONE + "/contacts",
+    path="/workspaces/{ws}/sequences/{id}/contacts",
     reconcile="each contact by id, matched on its sequences: enrolling twice raises the count",
 )
 IMPORT = Operation(  # salesforge:sequences/import-lead
     name="import_lead",
     method="PUT",
-    path=ONE + "/import-lead",
+    path="/workspaces/{ws}/sequences/{id}/import-lead",
     reconcile="the contact by address, matched on its sequences",
 )
-COUNT = Operation(name="count_contacts", method="GET", path=ONE + "/contacts/count")  # salesforge:sequences/count
-ANALYTICS = Operation(name="sequence_analytics", method="GET", path=ONE + "/analytics", timeout=40)
-# salesforge:sequences/analytics
-METRICS = Operation(name="sequence_metrics", method="GET", path="/workspaces/{ws}/sequence-metrics")
-# salesforge:sequence-metrics
-PRODUCTS = Operation(name="list_products", method="GET", path="/workspaces/{ws}/products")  # salesforge:products/list
+COUNT = Operation(  # salesforge:sequences/count
+    name="count_contacts",
+    method="GET",
+    path="/workspaces/{ws}/sequences/{id}/contacts/count",
+)
+ANALYTICS = Operation(  # salesforge:sequences/analytics
+    name="sequence_analytics",
+    method="GET",
+    path="/workspaces/{ws}/sequences/{id}/analytics",
+    timeout=40,
+)
+METRICS = Operation(  # salesforge:sequence-metrics
+    name="sequence_metrics",
+    method="GET",
+    path="/workspaces/{ws}/sequence-metrics",
+)
+PRODUCTS = Operation(  # salesforge:products/list
+    name="list_products",
+    method="GET",
+    path="/workspaces/{ws}/products",
+)
 
 
 class Sequences(Area):

@@ -28,51 +28,72 @@ CALLS_PER_SECOND = 2.0
 PAGE, TESTS_PAGE, LATEST = 100, 50, 100
 PER_DAY, RAMPUP, REPLIES = (1, 20), (0, 20), (0, 50)
 """Bounds of a mailbox's warm-up (warmforge:mailboxes/update)."""
-WS = "/workspaces/{ws}"
-WORKSPACES = Operation(name="list_workspaces", method="GET", path="/workspaces")  # warmforge:workspaces/list
-LIST = Operation(name="list_mailboxes", method="GET", path=WS + "/mailboxes")  # warmforge:mailboxes/list
-GET = Operation(name="get_mailbox", method="GET", path=WS + "/mailboxes/{address}")  # warmforge:mailboxes/get
+WORKSPACES = Operation(  # warmforge:workspaces/list
+    name="list_workspaces",
+    method="GET",
+    path="/workspaces",
+)
+LIST = Operation(  # warmforge:mailboxes/list
+    name="list_mailboxes",
+    method="GET",
+    path="/workspaces/{ws}/mailboxes",
+)
+GET = Operation(  # warmforge:mailboxes/get
+    name="get_mailbox",
+    method="GET",
+    path="/workspaces/{ws}/mailboxes/{address}",
+)
 UPDATE = Operation(  # warmforge:mailboxes/update
     name="update_mailbox",
     method="PATCH",
-    path=WS + "/mailboxes/{address}",
+    path="/workspaces/{ws}/mailboxes/{address}",
     reconcile="the mailbox by address, matched on the fields written",
 )
 REMOVE = Operation(  # warmforge:mailboxes/delete
     name="remove_mailbox",
     method="DELETE",
-    path=WS + "/mailboxes/{address}",
+    path="/workspaces/{ws}/mailboxes/{address}",
     reconcile="the mailbox by address: not found",
 )
 CONNECT = Operation(  # warmforge:mailboxes/connect-smtp
     name="connect_mailbox",
     method="POST",
-    path=WS + "/mailboxes/connect-smtp",
+    path="/workspaces/{ws}/mailboxes/connect-smtp",
     reconcile="the mailbox by address",
     timeout=60,
 )
 STATS = Operation(  # warmforge:mailboxes/warmup-stats
-    name="warmup_stats", method="GET", path=WS + "/mailboxes/{address}/warmup/stats"
+    name="warmup_stats",
+    method="GET",
+    path="/workspaces/{ws}/mailboxes/{address}/warmup/stats",
 )
-TESTS = Operation(name="list_placement_tests", method="GET", path=WS + "/placement-tests")
-# warmforge:placement-tests/list
+TESTS = Operation(  # warmforge:placement-tests/list
+    name="list_placement_tests",
+    method="GET",
+    path="/workspaces/{ws}/placement-tests",
+)
 TEST = Operation(  # warmforge:placement-tests/get
-    name="get_placement_test", method="GET", path=WS + "/placement-tests/{id}"
+    name="get_placement_test",
+    method="GET",
+    path="/workspaces/{ws}/placement-tests/{id}",
 )
 START = Operation(  # warmforge:placement-tests/create
     name="start_placement_test",
     method="POST",
-    path=WS + "/placement-tests",
+    path="/workspaces/{ws}/placement-tests",
     reconcile="list of tests, matched on the name",
 )
 FORGET = Operation(  # warmforge:placement-tests/delete
     name="delete_placement_test",
     method="DELETE",
-    path=WS + "/placement-tests/{id}",
+    path="/workspaces/{ws}/placement-tests/{id}",
     reconcile="the test by id: not found",
 )
-RESULTS = Operation(name="latest_placement_results", method="POST", path=WS + "/mailboxes/placement-results/latest")
-# warmforge:mailboxes/placement-latest
+RESULTS = Operation(  # warmforge:mailboxes/placement-latest
+    name="latest_placement_results",
+    method="POST",
+    path="/workspaces/{ws}/mailboxes/placement-results/latest",
+)
 
 
 class WarmforgeClient:
