@@ -87,12 +87,14 @@ class Characteristics(msgspec.Struct, frozen=True, kw_only=True):
     twelve_held_in_a_day: float
 
 
-MEASURED: tuple[Characteristics, ...] = ()
+MEASURED = (
+    Characteristics(volume=100, false_hold=0.0, false_rollback=0.0, rollback_at_five=0.013, twelve_held_in_a_day=0.15),
+    Characteristics(volume=1000, false_hold=0.003, false_rollback=0.0, rollback_at_five=0.0, twelve_held_in_a_day=0.97),
+)
+"""300 worlds each; `twelve_held_in_a_day` with this volume on the new platform."""
 
 
-def published(volume: float) -> dict[str, float] | None:
+def published(volume: float) -> dict[str, float]:
     """The row of the nearest measured volume below, or the smallest."""
-    if not MEASURED:
-        return None
     fitting = [row for row in MEASURED if row.volume <= volume] or [MEASURED[0]]
     return msgspec.to_builtins(fitting[-1])
