@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import cast
@@ -60,7 +61,7 @@ async def facts(
         phase=to,
         now=now,
         not_before=await not_before(fleet, db, migration, parameters, to),
-        bounce=cast(bounce.Inputs, judged["bounce"].inputs),
+        bounce=await _of_phase(db, migration, now),
         placement=cast(placement.Inputs, judged["placement"].inputs),
         open_reviews=tuple(note.subject for note in notes if _blocks(note)),
         held=migration.state == "held" or any(each.verdict.stops for each in judged.values()),
@@ -80,6 +81,16 @@ async def facts(
         approved=await _approved(fleet, db, migration, to),
         people=phases.step_of(parameters.steps, to).people,
         pilot=await pilot(fleet, db, migration, parameters, judged) if to == "ramp_10" else None,
+    )
+
+
+async def _of_phase(db: Connection, migration: Migration, now: datetime) -> bounce.Inputs:
+    """The mails of the phase so far, or of the longest window when it is younger: a phase is judged as a whole."""
+    began = {each.phase: each.entered_at for each in await migrations.entered(db, migration.id)}.get(migration.phase)
+    longest = bounce.WINDOWS[-1]
+    hours = max(longest, math.ceil((now - began) / timedelta(hours=1))) if began else longest
+    return bounce.Inputs(
+        windows={str(longest): (await verdicts.bounces(db, migration.to_platform, now, (hours,)))[hours]}
     )
 
 
