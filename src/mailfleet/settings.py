@@ -132,6 +132,18 @@ class Settings(BaseSettings):
     )
     namecheap_base_url: str = Field("https://api.namecheap.com/xml.response", description="Namecheap API.")
 
+    export_recipients: str = Field(
+        "", description="age public keys (age1…) that exports are encrypted to, separated by spaces or commas (M8)."
+    )
+    export_folder: Path | None = Field(None, description="Folder that exports are put in.")
+    export_bucket: str = Field("", description="Bucket that exports are put in: s3://BUCKET/PREFIX.")
+    export_s3_endpoint: str = Field(
+        "", description="Address of an S3 service that is not Amazon's, such as Supabase's …/storage/v1/s3."
+    )
+    export_s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    export_s3_key_id: str = Field("", description="Access key id of the bucket.")
+    export_s3_secret: SecretStr | None = Field(None, description="Secret access key of the bucket.")
+
     slack_webhook_url: SecretStr | None = Field(None, description="Slack incoming webhook; one channel only.")
     slack_bot_token: SecretStr | None = Field(None, description="Slack bot token (chat:write); wins over the webhook.")
     slack_base_url: str = Field("https://slack.com/api", description="Slack API.")

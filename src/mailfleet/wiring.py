@@ -17,20 +17,23 @@ import msgspec
 
 from mailfleet.clock import Clock, clock_from
 from mailfleet.errors import ConfigError
+from mailfleet.platforms.archive import ExportSource, Shelf
 from mailfleet.platforms.cloudflare_dns import CloudflareDns
 from mailfleet.platforms.custom_smtp import CustomSmtp, Login, MailServers
 from mailfleet.platforms.forge import ForgePlatform
+from mailfleet.platforms.forge_export import ForgeExport
 from mailfleet.platforms.namecheap_registrar import Contact, NamecheapRegistrar
 from mailfleet.platforms.names import DnsNames
 from mailfleet.platforms.notices import SlackChannel, SmsChannel
 from mailfleet.platforms.office_hosts import google_workspace, microsoft365
 from mailfleet.platforms.port import SendingPlatform
 from mailfleet.platforms.ports import DnsHost, MailboxHost, NoticeChannel, Registrar
+from mailfleet.platforms.shelves import bucket, folder
 from mailfleet.platforms.smartlead import SmartleadPlatform
 from mailfleet.platforms.status_pages import PublicStatus
 from mailfleet.policy.load import load
 from mailfleet.policy.model import Escalation
-from mailfleet.services import credentials, lead_source
+from mailfleet.services import credentials, lead_source, samples
 from mailfleet.services.context import Fleet
 from mailfleet.services.hook_secrets import HookSecrets
 from mailfleet.settings import Settings, missing, usable
@@ -43,8 +46,9 @@ from mailfleet.store.journal import PostgresJournal
 from mailfleet.store.migrate import require_current
 from mailfleet.store.secrets import Kek, Vault, load_kek
 from mailfleet.vendors.cloudflare.client import CloudflareClient
+from mailfleet.vendors.infraforge.client import InfraforgeClient, get_infraforge_client
 from mailfleet.vendors.namecheap.client import NamecheapClient
-from mailfleet.vendors.salesforge.client import get_salesforge_client
+from mailfleet.vendors.salesforge.client import SalesforgeClient, get_salesforge_client
 from mailfleet.vendors.slack.client import SlackClient
 from mailfleet.vendors.smartlead.client import get_smartlead_client
 from mailfleet.vendors.statuspage.client import StatusPage
@@ -53,7 +57,7 @@ from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.transport.taken import Taken
 from mailfleet.vendors.transport.transport import Means
 from mailfleet.vendors.twilio.client import TwilioClient
-from mailfleet.vendors.warmforge.client import get_warmforge_client
+from mailfleet.vendors.warmforge.client import WarmforgeClient, get_warmforge_client
 
 DATABASE = "mailfleet"
 TOKEN_BYTES = 24
@@ -127,6 +131,9 @@ async def open_fleet(
             sms_numbers=settings.sms,
             suppression_key=suppression_key,
             lead_sources=lead_source.load(settings.mailfleet_lead_source),
+            sources=_sources(settings, means, clock, db),
+            shelves=shelves(settings),
+            export_recipients=tuple(settings.export_recipients.replace(",", " ").split()),
             actor=actor,
             sync_delay=timedelta(seconds=settings.mailfleet_sync_delay) or None,
             rng=random.Random(),  # noqa: S311 - order and jitter, nothing secret
@@ -174,20 +181,9 @@ def _platforms(settings: Settings, means: Means, hooks: HookSecrets, clock: Cloc
 
 
 def _forge(settings: Settings, means: Means, hooks: HookSecrets, clock: Clock) -> ForgePlatform:
-    warm_key = settings.secret("warmforge_api_key")
     return ForgePlatform(
-        get_salesforge_client(
-            settings.secret("salesforge_api_key"),
-            means,
-            base_url=settings.salesforge_base_url,
-            multichannel_base_url=settings.salesforge_multichannel_base_url,
-            rate=settings.forge_calls_per_second,
-        ),
-        get_warmforge_client(
-            warm_key, means, base_url=settings.warmforge_base_url, rate=settings.forge_calls_per_second
-        )
-        if warm_key
-        else None,
+        _salesforge(settings, means),
+        _warmforge(settings, means),
         workspace=settings.salesforge_workspace,
         warm_workspace=settings.warmforge_workspace,
         product=settings.salesforge_product,
@@ -195,6 +191,65 @@ def _forge(settings: Settings, means: Means, hooks: HookSecrets, clock: Clock) -
         hooks=hooks,
         today=lambda: clock.now().date(),
     )
+
+
+def _salesforge(settings: Settings, means: Means) -> SalesforgeClient:
+    return get_salesforge_client(
+        settings.need("salesforge_api_key"),
+        means,
+        base_url=settings.salesforge_base_url,
+        multichannel_base_url=settings.salesforge_multichannel_base_url,
+        rate=settings.forge_calls_per_second,
+    )
+
+
+def _warmforge(settings: Settings, means: Means) -> WarmforgeClient | None:
+    key = settings.secret("warmforge_api_key")
+    if not key:
+        return None
+    return get_warmforge_client(key, means, base_url=settings.warmforge_base_url, rate=settings.forge_calls_per_second)
+
+
+def _infraforge(settings: Settings, means: Means) -> InfraforgeClient | None:
+    key = settings.secret("infraforge_api_key")
+    if not key:
+        return None
+    return get_infraforge_client(
+        key, means, base_url=settings.infraforge_base_url, rate=settings.forge_calls_per_second
+    )
+
+
+def _sources(settings: Settings, means: Means, clock: Clock, db: Database) -> Parts[ExportSource]:
+    forge = (
+        ForgeExport(
+            _salesforge(settings, means),
+            _warmforge(settings, means),
+            _infraforge(settings, means),
+            samples.history(db),
+            today=lambda: clock.now().date(),
+        )
+        if settings.salesforge_api_key
+        else None
+    )
+    return Parts({"forge": "salesforge_api_key"}, {"forge": forge})
+
+
+def shelves(settings: Settings) -> tuple[Shelf, ...]:
+    """Every place that is set for exports. Raises ShelfError for a folder that cannot be used."""
+    found: list[Shelf] = []
+    if settings.export_folder:
+        found.append(folder(settings.export_folder))
+    if settings.export_bucket:
+        found.append(
+            bucket(
+                settings.export_bucket,
+                key_id=settings.need("export_s3_key_id"),
+                secret=settings.need("export_s3_secret"),
+                region=settings.export_s3_region,
+                endpoint=settings.export_s3_endpoint,
+            )
+        )
+    return tuple(found)
 
 
 def _client_platforms(settings: Settings, means: Means) -> dict[str, dict[str, SendingPlatform]]:
@@ -328,7 +383,7 @@ def _login(db: Database, vault: Vault) -> Login:
 
 async def _close(fleet: Fleet) -> None:
     groups: tuple[Mapping[str, Any], ...] = (
-        fleet.platforms, fleet.dns_hosts, fleet.mailbox_hosts, fleet.channels, fleet.registrars,
+        fleet.platforms, fleet.dns_hosts, fleet.mailbox_hosts, fleet.channels, fleet.registrars, fleet.sources,
         fleet.status_pages,
         *fleet.client_platforms.values(),
     )  # fmt: skip

@@ -29,11 +29,17 @@ class Book:
     insert_after: int | None
     said: int | None
 
+    async def close(self) -> None:
+        return None
+
     def datasets(self) -> Sequence[Dataset]:
         return [PEOPLE, LOGINS]
 
     def not_given(self) -> Mapping[str, str]:
         return {"schedules": "the vendor does not show them"}
+
+    def remarks(self) -> Mapping[str, str]:
+        return {}
 
     async def count(self, dataset: str) -> int | None:
         return len(self.rows[dataset]) if self.said is None else self.said

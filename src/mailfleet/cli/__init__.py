@@ -48,6 +48,7 @@ COMMANDS = (
     ("rehearse", "mailfleet.cli.rehearse:rehearse", "Measure the migration's rules on synthetic worlds."),
     ("approve", "mailfleet.cli.approve:approve", "Give an approval, or list what waits for one."),
     ("withdraw", "mailfleet.cli.approve:withdraw", "Take an approval back before it takes effect."),
+    ("export", "mailfleet.cli.export:app", "Export a platform, encrypted; check, restore and prune archives."),
     ("worker", "mailfleet.cli.processes:worker", "Carry out queued commands and send notices until stopped."),
     ("receiver", "mailfleet.cli.processes:receiver", "Take in the vendors' webhooks until stopped."),
     ("console", "mailfleet.cli.processes:console", "Serve the status page until stopped."),

@@ -34,14 +34,19 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Where the next page begins; None: this was the last."""
 
 
-class Source(Protocol):
+class ExportSource(Protocol):
     """What is exported. `name` is what the index calls it."""
 
     name: str
 
+    async def close(self) -> None: ...
     def datasets(self) -> Sequence[Dataset]: ...
     def not_given(self) -> Mapping[str, str]:
         """What the vendor does not give → why, and the way round: written into the manifest."""
+        ...
+
+    def remarks(self) -> Mapping[str, str]:
+        """Dataset → how it was found, where there was a choice."""
         ...
 
     async def count(self, dataset: str) -> int | None:

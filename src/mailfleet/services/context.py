@@ -13,6 +13,7 @@ import structlog
 
 from mailfleet.clock import Clock
 from mailfleet.errors import PolicyError
+from mailfleet.platforms.archive import ExportSource, Shelf
 from mailfleet.platforms.port import SendingPlatform
 from mailfleet.platforms.ports import DnsHost, MailboxHost, Names, NoticeChannel, Registrar, StatusSource
 from mailfleet.policy.load import Loaded, for_client
@@ -59,6 +60,12 @@ class Fleet:
     """A client's own accounts, by its slug with `_` for `-`; a client without one uses the common account."""
     lead_sources: Sequence[Source] = ()
     """Tables of leads that are not ours."""
+    sources: Mapping[str, ExportSource] = field(default_factory=dict)
+    """What can be exported, by name."""
+    shelves: tuple[Shelf, ...] = ()
+    """Where exports are put."""
+    export_recipients: tuple[str, ...] = ()
+    """age keys that exports are encrypted to."""
     client_id: UUID | None = None
     """Whose parts these are; None: the workspace's."""
     workspace: Fleet | None = field(default=None, repr=False)

@@ -17,7 +17,7 @@ import msgspec
 import mailfleet
 from mailfleet.errors import Busy, ExportError, MailfleetError
 from mailfleet.log import redact
-from mailfleet.platforms.archive import Dataset, Page, Record, Shelf, Source
+from mailfleet.platforms.archive import Dataset, ExportSource, Page, Record, Shelf
 from mailfleet.rules import table_files
 from mailfleet.services.context import Fleet
 from mailfleet.services.sealing import Seal
@@ -36,7 +36,9 @@ shows what there is: each dataset as JSON lines and as CSV (UTF-8, header in the
 """
 
 
-async def run(fleet: Fleet, source: Source, shelves: Sequence[Shelf], seal: Seal, *, anew: bool = False) -> Export:
+async def run(
+    fleet: Fleet, source: ExportSource, shelves: Sequence[Shelf], seal: Seal, *, anew: bool = False
+) -> Export:
     """Begins an export, or goes on with the one that stopped (unless `anew`); the finished export.
 
     Raises Busy when another run exports this source, ExportError and VendorError where it stopped: call it again.
@@ -58,6 +60,17 @@ async def run(fleet: Fleet, source: Source, shelves: Sequence[Shelf], seal: Seal
     return await need(fleet, found.id)
 
 
+async def scheduled(fleet: Fleet, source: str) -> dict[str, Any]:
+    """What the schedule does: an export where one is set up. `{exported, rows, places, reason}`."""
+    nothing: dict[str, Any] = {"exported": "", "rows": 0, "places": [], "reason": ""}
+    if not fleet.export_recipients or not fleet.shelves:
+        return {**nothing, "reason": "EXPORT_RECIPIENTS and a place are not set"}
+    made = await run(fleet, fleet.sources[source], fleet.shelves, Seal(fleet.export_recipients))
+    async with fleet.db.connection() as db:
+        rows = sum(part.rows for part in await exports.parts(db, made.id))
+    return {**nothing, "exported": made.prefix, "rows": rows, "places": sorted(made.places.values())}
+
+
 async def need(fleet: Fleet, id: uuid.UUID) -> Export:
     """Raises ExportError when the index does not know it."""
     async with fleet.db.connection() as db:
@@ -67,7 +80,7 @@ async def need(fleet: Fleet, id: uuid.UUID) -> Export:
     return found
 
 
-async def _open(fleet: Fleet, source: Source, shelves: Sequence[Shelf], seal: Seal, *, anew: bool) -> Export:
+async def _open(fleet: Fleet, source: ExportSource, shelves: Sequence[Shelf], seal: Seal, *, anew: bool) -> Export:
     places = {shelf.name: shelf.address for shelf in shelves}
     async with fleet.db.connection() as db:
         found = await exports.unfinished(db, source.name)
@@ -90,7 +103,7 @@ async def _open(fleet: Fleet, source: Source, shelves: Sequence[Shelf], seal: Se
 
 
 async def _dataset(
-    fleet: Fleet, export: Export, source: Source, dataset: Dataset, shelves: Sequence[Shelf], seal: Seal
+    fleet: Fleet, export: Export, source: ExportSource, dataset: Dataset, shelves: Sequence[Shelf], seal: Seal
 ) -> None:
     async with fleet.db.connection() as db:
         last = await exports.last_part(db, export.id, dataset.name)
@@ -111,7 +124,7 @@ async def _dataset(
     await _count(fleet, export, source, dataset, "after")
 
 
-async def _count(fleet: Fleet, export: Export, source: Source, dataset: Dataset, which: str) -> None:
+async def _count(fleet: Fleet, export: Export, source: ExportSource, dataset: Dataset, which: str) -> None:
     said = await source.count(dataset.name)
     async with fleet.db.connection() as db:
         await exports.note_count(db, export.id, dataset.name, which, said)
@@ -154,7 +167,7 @@ async def _part(
         await exports.add_part(db, export.id, part)
 
 
-async def _manifest(fleet: Fleet, export: Export, source: Source, shelves: Sequence[Shelf], seal: Seal) -> None:
+async def _manifest(fleet: Fleet, export: Export, source: ExportSource, shelves: Sequence[Shelf], seal: Seal) -> None:
     export = await need(fleet, export.id)
     async with fleet.db.connection() as db:
         parts = await exports.parts(db, export.id)
@@ -176,7 +189,9 @@ async def _replace_own(shelf: Shelf, key: str, data: bytes) -> None:
     await shelf.create(key, data)
 
 
-def manifest(export: Export, source: Source, parts: Sequence[Part], requirements: Mapping[str, str]) -> dict[str, Any]:
+def manifest(
+    export: Export, source: ExportSource, parts: Sequence[Part], requirements: Mapping[str, str]
+) -> dict[str, Any]:
     """What the archive holds, what the vendor said it had, and what it does not give and why."""
     datasets = {each.name: _told(each, export, [part for part in parts if part.dataset == each.name])
                 for each in source.datasets()}  # fmt: skip
@@ -196,6 +211,7 @@ def manifest(export: Export, source: Source, parts: Sequence[Part], requirements
         },
         "not_answered": sorted(set(requirements) - answered),
         "not_given": dict(source.not_given()),
+        "remarks": dict(source.remarks()),
     }
 
 

@@ -18,6 +18,9 @@ class Restored:
     def __init__(self, fleet: Fleet, manifest: Manifest) -> None:
         self.name, self._fleet, self._manifest = manifest.source, fleet, manifest
 
+    async def close(self) -> None:
+        """Nothing of its own is open."""
+
     def datasets(self) -> Sequence[Dataset]:
         return [
             Dataset(
@@ -32,6 +35,9 @@ class Restored:
 
     def not_given(self) -> Mapping[str, str]:
         return self._manifest.not_given
+
+    def remarks(self) -> Mapping[str, str]:
+        return {}
 
     async def count(self, dataset: str) -> int | None:
         return self._manifest.datasets[dataset].rows

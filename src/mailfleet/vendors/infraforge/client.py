@@ -228,6 +228,10 @@ class InfraforgeClient:
         }
         await self.transport.call(HAND_OVER, body=body, match={"salesforge": salesforge, "ids": list(ids)})
 
+    async def raw(self, operation: Operation, **call: Any) -> Sequence[dict[str, Any]]:
+        """A list as it came, with the fields that nothing here reads."""
+        return await self._list(operation, dict[str, Any], **call)
+
     async def _list(self, operation: Operation, kind: type[Any], **call: Any) -> Sequence[Any]:
         """A bare list. Where its description shows a single object, one object is a list of one."""
         answer = await self.transport.call(operation, **call)

@@ -167,6 +167,12 @@ class WarmforgeClient:
         found = await self._ask(RESULTS, Results, at={"ws": ws}, body={"mailboxIds": list(mailboxes)})
         return found.results
 
+    def raw(self, operation: Operation, name: str, ws: str) -> AsyncIterator[dict[str, Any]]:
+        """Every row of a list as it came, with the fields that nothing here reads."""
+        tests = operation is TESTS
+        size, size_name = (TESTS_PAGE, "size") if tests else (PAGE, "page_size")
+        return self._paged(operation, dict[str, Any], name, {"ws": ws}, size=size, size_name=size_name)
+
     async def _paged(
         self,
         operation: Operation,

@@ -1,0 +1,178 @@
+"""Exports and archives: everything a platform gives, encrypted before it leaves, and back again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from cyclopts import App, Parameter
+
+from mailfleet.cli.output import Json, Limit, Yes, emit, say, show, show_one
+from mailfleet.cli.session import opened, started
+from mailfleet.errors import ConfigError
+from mailfleet.platforms.archive import Shelf
+from mailfleet.services import archives, export, moves
+from mailfleet.services.context import Fleet
+from mailfleet.services.sealing import Opener, Seal, key_file, new_key
+from mailfleet.store import exports
+from mailfleet.wiring import shelves
+
+app = App(name="export", help="Export a platform, encrypted; check, restore and prune archives.")
+Key = Annotated[Path, Parameter(name="--key", help="age key file (AGE-SECRET-KEY-1…) of one of the recipients.")]
+Place = Annotated[str, Parameter(name="--place", help="`folder` or `bucket`; by default the first that is set.")]
+FAULTS = 1
+
+
+@app.command
+def forge(*, anew: bool = False, json: Json = False) -> None:
+    """Export Salesforge, Warmforge and Infraforge to every place that is set; goes on with one that stopped.
+
+    Parameters
+    ----------
+    anew
+        Begin another export although one is unfinished.
+    """
+    emit_one(asyncio.run(_export("forge", anew)), json)
+
+
+@app.command
+def key(file: Path, *, json: Json = False) -> None:
+    """Make an age key in a new file and print its public part, for EXPORT_RECIPIENTS. Nothing replaces the file.
+
+    Parameters
+    ----------
+    file
+        Where to put the secret key; it must not exist.
+    """
+    emit_one({"recipient": new_key(file), "key_file": str(file)}, json)
+
+
+@app.command(name="list")
+def list_(*, limit: Limit = 100, place: Place = "", json: Json = False) -> None:
+    """Archives in the index, newest first; with --place those that are finished there, without asking the database."""
+    if place:
+        names = asyncio.run(archives.at(_shelf(shelves(started()), place)))
+        show([{"archive": name} for name in names], as_json=json)
+    else:
+        show(asyncio.run(_known(limit)), as_json=json, columns=_COLUMNS)
+
+
+@app.command
+def verify(archive: str, *, key: Key | None = None, place: Place = "", json: Json = False) -> int:
+    """Read an archive back from every place and compare it with the index; with --key also open and count everything.
+
+    Parameters
+    ----------
+    archive
+        Its id or its name.
+    """
+    checked = asyncio.run(_verify(archive, key_file(key) if key else None, place))
+    show(checked, as_json=json, columns=("place", "files", "bytes", "rows", "opened", "faults"))
+    return FAULTS if any(each["faults"] for each in checked) else 0
+
+
+@app.command
+def restore(archive: str, *, key: Key, place: Place = "", yes: Yes = False, json: Json = False) -> None:
+    """Read an archive into this database, secrets encrypted with its own key. Needs the place and the key alone.
+
+    Parameters
+    ----------
+    archive
+        Its name, as `export list --place` shows it.
+    """
+    emit_one(asyncio.run(_restore(archive, key_file(key), place, yes)), json)
+    if not yes:
+        say("Nothing was changed. With --yes it is restored.")
+
+
+@app.command
+def prune(*, json: Json = False) -> None:
+    """Remove archives whose retention is over: 90 days from the end of the last migration; none while one runs."""
+    show(asyncio.run(_prune()), as_json=json, columns=("prefix", "finished_at"))
+
+
+_COLUMNS = ("id", "source", "state", "started_at", "finished_at", "verified_at", "prefix", "error")
+
+
+async def _export(source: str, anew: bool) -> Mapping[str, Any]:
+    async with opened() as fleet:
+        seal = Seal(fleet.export_recipients)
+        made = await export.run(fleet, fleet.sources[source], fleet.shelves, seal, anew=anew)
+        async with fleet.db.connection() as db:
+            parts = await exports.parts(db, made.id)
+    rows: dict[str, int] = {}
+    for part in parts:
+        rows[part.dataset] = rows.get(part.dataset, 0) + part.rows
+    return {"archive": made.prefix, "id": made.id, "places": made.places, "recipients": made.recipients, "rows": rows}
+
+
+async def _known(limit: int) -> list[dict[str, Any]]:
+    async with opened() as fleet, fleet.db.connection() as db:
+        return [msgspec.to_builtins(each) for each in await exports.known(db, limit=limit)]
+
+
+async def _verify(archive: str, opener: Opener | None, place: str) -> list[dict[str, Any]]:
+    async with opened() as fleet:
+        found = await _find(fleet, archive)
+        wanted = [_shelf(fleet.shelves, place)] if place else [s for s in fleet.shelves if s.name in found.places]
+        checked = [
+            await archives.verify_opened(shelf, found.prefix, opener)
+            if opener
+            else await archives.verify_stored(fleet, found, shelf)
+            for shelf in wanted
+        ]
+        if checked and not any(each.faults for each in checked):
+            await archives.note_verified(fleet, found)
+    return [msgspec.to_builtins(each) for each in checked]
+
+
+async def _find(fleet: Fleet, archive: str) -> exports.Export:
+    async with fleet.db.connection() as db:
+        for each in await exports.known(db, limit=10_000):
+            if archive in (str(each.id), each.prefix):
+                return each
+    try:
+        return await export.need(fleet, UUID(archive))
+    except ValueError:
+        raise ConfigError(f"There is no archive {archive!r} in the index.", hint="`mailfleet export list`.") from None
+
+
+async def _restore(archive: str, opener: Opener, place: str, yes: bool) -> dict[str, Any]:
+    async with opened() as fleet:
+        shelf = _shelf(fleet.shelves, place)
+        prefix = archive.strip("/")
+        found = await (
+            archives.restore(fleet, shelf, prefix, opener) if yes else archives.manifest(shelf, prefix, opener)
+        )
+    return {
+        "archive": str(found.archive), "source": found.source, "exported": found.started_at, "restored": yes,
+        "rows": {name: dataset.rows for name, dataset in found.datasets.items()},
+        "incomplete": sorted(name for name, dataset in found.datasets.items() if not dataset.complete),
+    }  # fmt: skip
+
+
+async def _prune() -> list[dict[str, Any]]:
+    async with opened() as fleet:
+        moving, ended = await moves.last(fleet)
+        gone = await archives.prune(fleet, fleet.shelves, moves_end=ended, moving=moving)
+    return [msgspec.to_builtins(each) for each in gone]
+
+
+def _shelf(found: Sequence[Shelf], name: str) -> Shelf:
+    for shelf in found:
+        if name in ("", shelf.name):
+            return shelf
+    raise ConfigError(
+        f"No {name or 'place'} is set for exports.", hint="Set EXPORT_FOLDER or EXPORT_BUCKET, and name one of them."
+    )
+
+
+def emit_one(told: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        emit(told)
+    else:
+        show_one(told)
