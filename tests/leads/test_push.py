@@ -288,3 +288,21 @@ async def test_nothing_is_pushed_on_knowledge_too_old(running: Any, tmp_path: Pa
         await go(running)
     assert "was not read since" in refused.value.reasons[0]
     assert [each.age_minutes for each in await mirror.state(running.fleet)] == [25 * 60]
+
+
+async def test_a_mail_that_left_after_its_suppression_is_told_once(running: Any, tmp_path: Path) -> None:
+    await fill(running, tmp_path, people(2))
+    await go(running)
+    await suppression.add(running.fleet, "p0@firm0-mfdemo.com")
+    running.later(minutes=1)
+    async with running.fleet.db.connection() as db:
+        await db.execute(
+            """insert into mailfleet.events (id, at, received_at, platform, kind, lead_id)
+               select mailfleet.uuid_floor(%(at)s), %(at)s, %(at)s, 'smartlead', 'sent', id from mailfleet.leads
+               where email_norm = 'p0@firm0-mfdemo.com'""",
+            {"at": running.clock.now()},
+        )
+    for _ in range(2):
+        await suppression.sweep(running.fleet)
+    found = await running.ask("select kind, title from mailfleet.alerts where kind = 'late_mail'")
+    assert found == [("late_mail", "A mail left for p0@firm0-mfdemo.com although it is suppressed")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 from uuid import UUID
@@ -12,13 +13,15 @@ import msgspec
 
 from mailfleet.errors import BadFile
 from mailfleet.rules.address import BadAddress, is_registrable, normalise, registrable
-from mailfleet.services import commands, lead_rows, tables
+from mailfleet.services import alerts, commands, lead_rows, tables
 from mailfleet.services.context import Fleet
 from mailfleet.store import audit, leads, ownership, suppressions, watermarks
 from mailfleet.store.database import Connection
 from mailfleet.store.suppressions import Reason, Scope, Suppression
 
 _SWEPT = "suppressions"
+_LOOK_BACK = timedelta(hours=6)
+"""How far back mails are looked for that left after their suppression: a webhook may be late."""
 
 
 class Suppressed(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,7 +179,23 @@ async def sweep(fleet: Fleet, *, everything: bool = False) -> int:
             break
     async with fleet.db.connection() as db:
         await watermarks.put(db, _SWEPT, started)
+    await _tell_late(fleet)
     return total
+
+
+async def _tell_late(fleet: Fleet) -> None:
+    """A mail that left between the entry and its removal at the platform is told to a person, each once."""
+    async with fleet.db.connection() as db:
+        late = await suppressions.sent_after(db, since=fleet.clock.now() - _LOOK_BACK)
+    for each in late:
+        await alerts.tell(
+            fleet,
+            fact_key=f"late-mail:{each.lead_id}:{each.entry}",
+            kind="late_mail",
+            severity="urgent",
+            title=f"A mail left for {each.email} although it is suppressed",
+            body=f"Suppressed {each.suppressed_at:%Y-%m-%d %H:%M:%S}, sent {each.sent_at:%Y-%m-%d %H:%M:%S} UTC.",
+        )
 
 
 async def import_file(fleet: Fleet, path: Path, *, client_id: UUID | None = None, reason: Reason = "import") -> Taken:

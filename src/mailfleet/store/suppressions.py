@@ -210,3 +210,39 @@ async def counts(db: Connection) -> dict[str, int]:
 class _Count(msgspec.Struct, frozen=True):
     name: str
     n: int
+
+
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that left although an entry for its lead stood before it."""
+
+    lead_id: int
+    client_id: UUID
+    email: str
+    campaign_id: UUID | None
+    sent_at: datetime
+    suppressed_at: datetime
+    entry: UUID
+
+
+async def sent_after(db: Connection, *, since: datetime, limit: int = 100) -> Sequence[Late]:
+    """Mails that left since then to addresses or domains suppressed before."""
+    return await rows(
+        db,
+        Late,
+        """with sent as (
+               select e.lead_id, e.campaign_id, e.at, l.client_id, l.email_norm, l.domain
+               from mailfleet.events e join mailfleet.leads l on l.id = e.lead_id
+               where e.kind = 'sent' and e.id >= mailfleet.uuid_floor(%(since)s)),
+           hit as (
+               select x.*, s.created_at, s.id from sent x join mailfleet.suppressions s
+                    on s.scope = 'address' and s.key = x.email_norm and s.created_at < x.at
+                       and (s.client_id is null or s.client_id = x.client_id)
+               union all
+               select x.*, s.created_at, s.id from sent x join mailfleet.suppressions s
+                    on s.scope = 'domain' and s.key = x.domain and s.created_at < x.at
+                       and (s.client_id is null or s.client_id = x.client_id))
+           select lead_id, client_id, email_norm as email, campaign_id, at as sent_at, created_at as suppressed_at,
+                  id as entry
+           from hit order by at limit %(limit)s""",
+        {"since": since, "limit": limit},
+    )

@@ -1,0 +1,16 @@
+"""A small seeded part of proofs/pusher_crash.py: the pusher and Postgres killed, and every lead there once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_every_lead_is_there_once_after_kills_of_the_pusher_and_of_postgres() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "proofs.pusher_crash", "2", "3"], cwd=Path(__file__).parents[2], capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "holds" in done.stdout
