@@ -103,10 +103,8 @@ class Ask:
     @property
     def lead_map(self) -> LeadMap:
         """The lead of the path in the campaign of the path; a vendor's 500 with a business text when unknown."""
-        number = whole(self.path["lead_id"])
-        found = next((item for item in self.campaign.maps.values() if item.lead.id == number), None)
-        if number in self.vendor.leads:
-            found = self.vendor.leads[number].maps.get(self.campaign.id)
+        lead = self.vendor.leads.get(whole(self.path["lead_id"]))
+        found = None if lead is None else lead.maps.get(self.campaign.id)
         if found is None:
             raise Refusal(500, {"message": "Invalid lead id"})
         return found
