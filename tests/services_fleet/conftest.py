@@ -39,6 +39,8 @@ class MemoryPlatform:
         self.boxes: dict[str, SimpleNamespace] = {}
         self.campaigns_: dict[str, str] = {}
         self.connects = 0
+        self.reconnects = 0
+        self.staff: dict[str, list[str]] = {}
         self.ambiguous: str | None = None
         """`made`: the next create is made but its answer is lost; `lost`: it is not made either."""
         self.refuses: set[str] = set()
@@ -99,7 +101,10 @@ class MemoryPlatform:
             self.boxes[ref].suspended = suspended
 
     async def reconnect_mailboxes(self) -> None:
-        return None
+        self.reconnects += 1
+
+    async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None:
+        self.staff[ref] = sorted(mailbox_refs)
 
     async def pause_campaign(self, ref: str, *, urgent: bool = True) -> None:
         if not self.deaf:

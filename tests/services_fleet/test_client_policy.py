@@ -129,7 +129,7 @@ async def test_an_account_that_does_not_answer_hides_its_own_mailboxes_alone(two
     await set_up(two, OURS, "agency-os")
     await set_up(two, THEIRS, "acme-two")
     own.away = True
-    listed = {each.address: each.id in shown for ours, shown in [await mailboxes.survey(two.fleet)] for each in ours}
+    listed = {each.address: each.id in shown for ours, shown, _ in [await mailboxes.survey(two.fleet)] for each in ours}
     assert listed == {f"ann.lee@{OURS}": True, f"di.fox@{THEIRS}": False}
 
 

@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from mailfleet.errors import BadFile, MailfleetError
 from mailfleet.flows.shell import Result, current, run, specified, step
 from mailfleet.platforms.port import MailboxSeen
-from mailfleet.services import mailboxes, rounds
+from mailfleet.services import mailboxes, rounds, upkeep
 from mailfleet.services.context import Fleet
 
 Action = Literal["sync", "create", "graduate", "retire"]
@@ -32,7 +32,7 @@ _seen: ContextVar[dict[UUID, MailboxSeen]] = ContextVar("mailfleet_mailboxes_see
 @task(name="get_current_mailboxes_task", cache_policy=NO_CACHE)
 async def get_current_mailboxes_task() -> list[dict[str, Any]]:
     """Our mailboxes that are not retired, each `{mailbox_id, address, state, connected, listed}`."""
-    ours, shown = await mailboxes.survey(current())
+    ours, shown = await rounds.survey(current())
     _seen.get({}).update(shown)
     return [
         {
@@ -66,10 +66,10 @@ async def create_new_mailboxes_task(domains: Sequence[str], count_per_domain: in
 
 
 @task(name="rotate_degraded_mailboxes_task", cache_policy=NO_CACHE)
-async def rotate_degraded_mailboxes_task(threshold: int = 60) -> int:
-    """How many were retired: without recovery on day 30, or disabled for over 24 h. Not every mailbox below
-    `threshold` (S5)."""
-    return await rounds.retire(current(), threshold)
+async def rotate_degraded_mailboxes_task(threshold: int = 60) -> dict[str, Any]:
+    """`{retired, rotated, reserve}`: a spare or rested mailbox joins each campaign before one below `threshold` leaves
+    it; retired are those without recovery on day 30, or disabled for over 24 h, not every one below (S5)."""
+    return await rounds.rotate(current(), threshold)
 
 
 @task(name="sync_status_to_supabase_task", cache_policy=NO_CACHE)
@@ -138,6 +138,7 @@ async def _sync(fleet: Fleet, target: int, domains: Sequence[str]) -> Result:
     ours = await step(get_current_mailboxes_task)
     errors = await _readings(fleet, ours)
     graduated = await step(graduate_warmed_mailboxes_task, ours)
+    rotated = await step(rotate_degraded_mailboxes_task, int(fleet.policy.lifecycle.low_heat))
     settled = await step(sync_status_to_supabase_task, ours)
     held = await rounds.held_back(fleet, _ids(ours))
     return {
@@ -145,6 +146,9 @@ async def _sync(fleet: Fleet, target: int, domains: Sequence[str]) -> Result:
         "transitions": graduated + settled["transitions"],
         "held_back": held,
         "errors": errors,
+        "rotated": rotated["rotated"],
+        "reserve": rotated["reserve"],
+        **await upkeep.doing_nothing(fleet),
         "shortfall": await rounds.shortfall(fleet, target),
     }
 
@@ -157,7 +161,8 @@ async def _graduate(fleet: Fleet, target: int, domains: Sequence[str]) -> Result
 
 async def _retire(fleet: Fleet, target: int, domains: Sequence[str]) -> Result:
     low = int(fleet.policy.lifecycle.low_heat)
-    return {"retired_this_run": await step(rotate_degraded_mailboxes_task, low), "errors": []}
+    done = await step(rotate_degraded_mailboxes_task, low)
+    return {"retired_this_run": done["retired"], "rotated": done["rotated"], "errors": []}
 
 
 async def _create(fleet: Fleet, target: int, domains: Sequence[str]) -> Result:
@@ -165,9 +170,9 @@ async def _create(fleet: Fleet, target: int, domains: Sequence[str]) -> Result:
     over = list(domains) or await rounds.verified_domains(fleet)
     missing = await rounds.shortfall(fleet, target)
     made: Result = {"created": [], "errors": []}
-    if missing and over:
-        per_domain = await rounds.per_domain(fleet, over, missing)
-        made = await step(create_new_mailboxes_task, over, per_domain)
+    for name, count in (await rounds.per_domain(fleet, over, missing)).items() if over else ():
+        done = await step(create_new_mailboxes_task, [name], count)
+        made = {"created": [*made["created"], *done["created"]], "errors": [*made["errors"], *done["errors"]]}
     return {**made, "shortfall": await rounds.shortfall(fleet, target)}
 
 

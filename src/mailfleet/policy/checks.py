@@ -124,6 +124,8 @@ def _watching(policy: Policy) -> Iterator[Problem]:
             "bounce_actions.watch_minutes",
             f"is longer than usual_minutes ({rule.usual_minutes}): it has to watch closer",
         )
+    if policy.reserve.share > 0 and (policy.reserve.days_on < 1 or policy.reserve.days_off < 1):
+        yield "reserve.days_on", "and days_off have to be at least 1"
 
 
 def _errors(rows: dict[str, ErrorResponse]) -> Iterator[Problem]:

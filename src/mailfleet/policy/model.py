@@ -227,6 +227,24 @@ class Staffing(Section, frozen=True):
     """The same, as a part of the mailboxes it was given."""
 
 
+class Reserve(Section, frozen=True):
+    """Mailboxes that rest in turn: campaign mail stops, warm-up goes on."""
+
+    share: Share = 0.0
+    """Part of a client's PRODUCTION mailboxes that rests at any time; 0: none rests."""
+    days_on: Days = 14
+    days_off: Days = 14
+
+
+class Upkeep(Section, frozen=True):
+    """What is looked for among the mailboxes besides their health."""
+
+    idle_days: Days = 14
+    """In PRODUCTION and without campaign mail for this long: idle."""
+    reconnects_a_day: Count = 3
+    """How often the platform may be asked to log in again within 24 h."""
+
+
 class SoftBounce(Section, frozen=True):
     """Spec 6: retry after 24 h, three at most (S9)."""
 
@@ -522,6 +540,8 @@ class Policy(Section, frozen=True):
     auto_pause: AutoPause = AutoPause()
     complaints: Complaints = Complaints()
     staffing: Staffing = Staffing()
+    reserve: Reserve = Reserve()
+    upkeep: Upkeep = Upkeep()
     soft_bounce: SoftBounce = SoftBounce()
     dedup: Dedup = Dedup()
     reply: Reply = Reply()

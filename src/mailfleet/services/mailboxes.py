@@ -6,7 +6,6 @@ the platform is told: limits that did not arrive are drift, and the next round m
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -21,7 +20,7 @@ from mailfleet.rules import graduation, lifecycle
 from mailfleet.rules.heat import Heat
 from mailfleet.rules.lifecycle import Decision, Facts
 from mailfleet.services import alerts, budgets, holds, readings
-from mailfleet.services.clients import fleet_of, views
+from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import local_day
 from mailfleet.services.readings import Taken
@@ -51,12 +50,14 @@ async def find(db: Connection, key: str | UUID) -> Mailbox:
     return found
 
 
-async def survey(fleet: Fleet) -> tuple[Sequence[Mailbox], Mapping[UUID, MailboxSeen]]:
+async def survey(fleet: Fleet) -> tuple[Sequence[Mailbox], Mapping[UUID, MailboxSeen], bool]:
     """Our mailboxes that are not retired, and how the platform shows each; one pass over the list of each account.
 
     A mailbox that cannot be logged in to starts the clock of S12a; one that the platform does not list has no entry.
+    Last: whether every account was read to its end.
     """
-    seen = {each.ref: each for each in await _listed(fleet)}
+    listed, whole = await _listed(fleet)
+    seen = {each.ref: each for each in listed}
     async with fleet.db.transaction() as db:
         refs = await links.refs(db, platform=fleet.default_platform, kind="mailbox")
         shown = {UUID(ours): seen[ref] for ours, ref in refs.items() if ref in seen}
@@ -64,12 +65,12 @@ async def survey(fleet: Fleet) -> tuple[Sequence[Mailbox], Mapping[UUID, Mailbox
             await mailboxes.set_health(db, id, connected=each.connected, at=fleet.clock.now())
         ours = await mailboxes.every(db, states=("NEW", "WARMING", "PRODUCTION", "DEGRADED", "ERROR"))
     await _told_disconnected(fleet, ours)
-    return ours, shown
+    return ours, shown, whole
 
 
 async def shown(fleet: Fleet) -> Mapping[UUID, MailboxSeen]:
     """How the platform lists our mailboxes, by our id."""
-    seen = {each.ref: each for each in await _listed(fleet)}
+    seen = {each.ref: each for each in (await _listed(fleet))[0]}
     async with fleet.db.connection() as db:
         refs = await links.refs(db, platform=fleet.default_platform, kind="mailbox")
     return {UUID(ours): seen[ref] for ours, ref in refs.items() if ref in seen}
@@ -87,7 +88,7 @@ async def apply_limits(fleet: Fleet, id: UUID, seen: MailboxSeen | None) -> bool
     return await _limits(await fleet_of(fleet, taken.mailbox.client_id), taken, seen, read_back=True)
 
 
-async def _listed(fleet: Fleet) -> list[MailboxSeen]:
+async def _listed(fleet: Fleet) -> tuple[list[MailboxSeen], bool]:
     """Of every account. One that does not answer hides its own mailboxes alone; when none answers, that is raised."""
     accounts = [each for _, name, each in fleet.accounts() if name == fleet.default_platform] or [fleet.platform()]
     found: list[MailboxSeen] = []
@@ -104,7 +105,7 @@ async def _listed(fleet: Fleet) -> list[MailboxSeen]:
             log.warning("an account's mailboxes are not listed", error=f"{error.code} {error}")
     if errors and len(errors) == len(accounts):
         raise errors[-1]
-    return found
+    return found, not errors
 
 
 async def read(fleet: Fleet, id: UUID, seen: MailboxSeen | None = None) -> Taken:
@@ -373,21 +374,14 @@ async def _notices(fleet: Fleet, taken: Taken) -> None:
 
 
 async def _told_disconnected(fleet: Fleet, ours: Sequence[Mailbox]) -> None:
-    """Told once per outage; the platform is asked to log in again, and what uses the mailbox is held (S12a)."""
-    async with fleet.db.connection() as db:
-        by_client = await views(fleet, db)
+    """Told once per outage; what uses the mailbox goes on only as its staffing allows (S12a)."""
     for mailbox in ours:
-        if mailbox.disabled_since is None:
-            continue
-        new = await alerts.tell(
-            fleet,
-            fact_key=f"disabled:{mailbox.id}:{mailbox.disabled_since.isoformat()}",
-            kind="mailbox_disabled",
-            severity="urgent",
-            title=f"{mailbox.address} cannot be logged in to",
-            body="The platform lost the connection; reconnecting is tried. After 24 h the mailbox is retired.",
-        )
-        if new:
-            # The platform limits how often; a refusal changes nothing, the clock of S12a runs on.
-            with contextlib.suppress(VendorError):
-                await by_client[mailbox.client_id].platform().reconnect_mailboxes()
+        if mailbox.disabled_since is not None:
+            await alerts.tell(
+                fleet,
+                fact_key=f"disabled:{mailbox.id}:{mailbox.disabled_since.isoformat()}",
+                kind="mailbox_disabled",
+                severity="urgent",
+                title=f"{mailbox.address} cannot be logged in to",
+                body="The platform lost the connection; reconnecting is tried. After 24 h the mailbox is retired.",
+            )

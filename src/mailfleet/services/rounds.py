@@ -10,11 +10,13 @@ import msgspec
 
 from mailfleet.errors import MailfleetError
 from mailfleet.platforms.port import MailboxSeen
-from mailfleet.services import domains, mailboxes, provisioning, warmup_trouble
+from mailfleet.services import clients as client_views
+from mailfleet.services import domains, mailboxes, provisioning, rotation, upkeep, warmup_trouble
 from mailfleet.services.context import Fleet
 from mailfleet.store import clients
 from mailfleet.store import domains as domain_rows
 from mailfleet.store import mailboxes as rows
+from mailfleet.store.mailboxes import Mailbox
 
 
 class Graduation(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +24,25 @@ class Graduation(msgspec.Struct, frozen=True, kw_only=True):
 
     graduated: int
     held_back: Mapping[str, Sequence[str]]
+
+
+async def survey(fleet: Fleet) -> tuple[Sequence[Mailbox], Mapping[UUID, MailboxSeen]]:
+    """`mailboxes.survey`, after finishing what was made half-way; then the platform is asked to reconnect what is lost,
+    and who is gone or renamed is told."""
+    await upkeep.finish(fleet)
+    ours, shown, whole = await mailboxes.survey(fleet)
+    await upkeep.compare(fleet, ours, shown, whole=whole)
+    async with fleet.db.connection() as db:
+        theirs = await client_views.views(fleet, db)
+    await upkeep.reconnect(fleet, theirs, ours)
+    return ours, shown
+
+
+async def rotate(fleet: Fleet, threshold: int) -> dict[str, Any]:
+    """`{retired, rotated, reserve}`: spare mailboxes step in for failing ones before these leave, then those that meet
+    the rule are retired, and the reserve takes its turn."""
+    rotated = await rotation.replace(fleet, threshold)
+    return {"retired": await retire(fleet, threshold), "rotated": rotated, "reserve": await rotation.rest(fleet)}
 
 
 async def graduate(fleet: Fleet, ids: Sequence[UUID]) -> Graduation:
@@ -101,14 +122,18 @@ async def verified_domains(fleet: Fleet) -> list[str]:
         return [domain.name for domain in await domain_rows.every(db, states=("verified",))]
 
 
-async def per_domain(fleet: Fleet, names: Sequence[str], missing: int) -> int:
-    """How many mailboxes each domain has to have so that `missing` more are there, spread evenly."""
-    there = 0
+async def per_domain(fleet: Fleet, names: Sequence[str], missing: int) -> dict[str, int]:
+    """How many mailboxes each domain has to have so that `missing` more are there and not one beyond: the emptiest
+    domains first."""
+    there: dict[str, int] = {}
     async with fleet.db.connection() as db:
         for name in names:
             domain = await domains.find(db, name)
-            there += sum(m.state != "RETIRED" for m in await rows.every(db, domain_id=domain.id))
-    return -(-(there + missing) // len(names))
+            there[domain.name] = sum(m.state != "RETIRED" for m in await rows.every(db, domain_id=domain.id))
+    wanted = dict(there)
+    for _ in range(missing):
+        wanted[min(wanted, key=lambda name: (wanted[name], name))] += 1
+    return {name: count for name, count in wanted.items() if count > there[name]}
 
 
 async def top_up(fleet: Fleet, names: Sequence[str], count_per_domain: int) -> dict[str, Any]:

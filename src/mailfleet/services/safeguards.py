@@ -24,6 +24,7 @@ from mailfleet.services import (
     mailboxes,
     reconcile,
     staffing,
+    upkeep,
     vendor_health,
 )
 from mailfleet.services.context import Fleet
@@ -118,6 +119,10 @@ async def watch(fleet: Fleet) -> dict[str, Any]:
     paused = await _auto_pause(fleet, round_)
     throttled, broken = await _ladder(fleet, round_)
     complained = await _complaints(fleet, round_)
+    await upkeep.reconnect(fleet, round_.theirs, round_.boxes)
+    async with fleet.db.connection() as db:
+        standing = list((await levels.every(db)).values())
+    await upkeep.check_dns(fleet, standing)
     understaffed = await staffing.check(fleet, round_.theirs)
     paced = await ladder.throttle_campaigns(fleet, round_.theirs)
     await limits_of_day.begin(fleet, round_.theirs)

@@ -204,6 +204,28 @@ async def set_health(db: Connection, id: UUID, *, connected: bool, at: datetime)
     )
 
 
+async def set_missing(db: Connection, id: UUID, since: datetime | None) -> None:
+    """The platform does not list it (None: it does): it cannot send, and the clock of S12a runs."""
+    await execute(
+        db,
+        """update mailfleet.mailboxes
+           set missing_since = case when %(at)s::timestamptz is null then null else coalesce(missing_since, %(at)s) end,
+               connected = case when %(at)s::timestamptz is null then connected else false end,
+               disabled_since = case when %(at)s::timestamptz is null then disabled_since
+                                     else coalesce(disabled_since, %(at)s) end
+           where id = %(id)s and (missing_since is null) = (%(at)s::timestamptz is not null)""",
+        {"at": since, "id": id},
+    )
+
+
+async def set_rest(db: Connection, id: UUID, *, resting: datetime | None, working: datetime | None) -> None:
+    await execute(
+        db,
+        "update mailfleet.mailboxes set resting_since = %s, working_since = %s where id = %s",
+        [resting, working, id],
+    )
+
+
 async def set_throttle(db: Connection, id: UUID, *, factor: float, monitor_minutes: int) -> None:
     await execute(
         db,
