@@ -45,21 +45,31 @@ def settings() -> str:
 
 
 def command_line() -> str:
-    from cyclopts import App
-
     lines = ["# Command line", NOTE, "```text", cli.overview().rstrip(), "```", ""]
     app = cli.parser()
     for name, _, told in cli.COMMANDS:
         lines += [f"## mailfleet {name}", ""]
         found = app[name]
-        subs = sorted(each for each in found if not each.startswith("-")) if isinstance(found, App) else []
+        subs = _commands(found)
         lines += [told, ""] if subs else []
-        for sub in subs:
-            command = found[sub]
+        for sub, command in subs:
             lines += [f"### mailfleet {name} {sub}", "", *_body(command), ""]
         if not subs:
             lines += [*_body(found), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(app: object, before: str = "") -> list[tuple[str, object]]:
+    """Every command below, those of a group within the group under both words."""
+    from cyclopts import App
+
+    found: list[tuple[str, object]] = []
+    if not isinstance(app, App):
+        return found
+    for name in sorted(each for each in app if not each.startswith("-")):
+        command = app[name]
+        found += _commands(command, f"{before}{name} ") or [(before + name, command)]
+    return found
 
 
 def _body(command: object) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from psycopg.types.json import Json
 
 from mailfleet.clock import FixedClock
 from mailfleet.errors import Ambiguous
@@ -17,14 +18,17 @@ from mailfleet.platforms.port import (
     AddedLeads,
     Applied,
     CampaignSeen,
+    CampaignSetup,
     CampaignStats,
     Capabilities,
+    EventKind,
     HistoryEntry,
     LeadSeen,
     MailboxSeen,
     NewLead,
     PlatformEvent,
     SentMessage,
+    WebhookSeen,
 )
 from mailfleet.policy.model import default_policy
 from mailfleet.services import campaigns, clients
@@ -48,11 +52,31 @@ CONFIG: Mapping[str, Any] = {
 }  # fmt: skip
 
 
+HOOKED = frozenset[EventKind](("sent", "replied"))
+
+
+def shown(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Schedule and settings as the desk reads them back."""
+    if not given:
+        return {}
+    timing, settings = given["schedule"], msgspec.structs.asdict(given["settings"])
+    fields = {f"settings.{name}": value for name, value in settings.items()}
+    return fields | {
+        "schedule.timezone": timing.timezone,
+        "schedule.days": list(timing.days),
+        "schedule.hours": f"{timing.start_hour:02d}:00-{timing.end_hour:02d}:00",
+        "schedule.min_gap_minutes": timing.min_gap_minutes,
+        "schedule.max_new_leads_per_day": timing.max_new_leads_per_day,
+    }
+
+
 class Desk:
     """Keeps campaigns and their leads; `calls` lists every address given to add_leads, in order."""
 
     name = "smartlead"
-    capabilities = Capabilities(max_leads_per_call=50, warmup_per_day=(1, 50), warmup_rampup=(5, 20))
+    capabilities = Capabilities(
+        webhook_events=HOOKED, max_leads_per_call=50, warmup_per_day=(1, 50), warmup_rampup=(5, 20)
+    )
 
     def __init__(self) -> None:
         self.made: dict[str, SimpleNamespace] = {}
@@ -71,7 +95,7 @@ class Desk:
 
     async def create_campaign(self, name: str, *, timezone: str = "UTC") -> str:
         ref = str(7000 + len(self.made))
-        self.made[ref] = SimpleNamespace(name=name, state="draft", leads={}, boxes=[], steps=[], hook=None)
+        self.made[ref] = SimpleNamespace(name=name, state="draft", leads={}, boxes=[], steps=[], hook=None, given={})
         return ref
 
     async def campaigns(self) -> Sequence[CampaignSeen]:
@@ -94,6 +118,19 @@ class Desk:
 
     async def pause_campaign(self, ref: str, *, urgent: bool = True) -> None:
         self.made[ref].state = "paused"
+
+    async def campaign_setup(self, ref: str) -> CampaignSetup:
+        made = self.made[ref]
+        return CampaignSetup(
+            state=made.state, fields=shown(made.given), steps=made.steps, mailbox_refs=frozenset(made.boxes)
+        )
+
+    async def webhooks(self, campaign_ref: str) -> Sequence[WebhookSeen]:
+        url = self.made[campaign_ref].hook
+        return [WebhookSeen(ref="9", ours=True, url=url, events=HOOKED)] if url else []
+
+    async def repair_webhook(self, campaign_ref: str, url: str) -> str:
+        return await self.ensure_webhook(campaign_ref, url)
 
     async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
         self.made[campaign_ref].hook = url
@@ -204,6 +241,29 @@ class World:
 
     async def one(self, sql: Any, *args: object) -> Any:
         return (await self.ask(sql, *args))[0][0]
+
+    async def roomy(self, mailboxes: int = 9) -> None:
+        """More mailboxes for the running campaign, so that it takes more leads than one can begin in a day."""
+        async with self.fleet.db.transaction() as db:
+            ids = []
+            for n in range(mailboxes):
+                box = await boxes.add(
+                    db, f"more{n}@mfdemo-out.com", client_id=self.campaign.client_id, domain_id=None, persona_id=None,
+                    display_name="Ann", timezone="Australia/Sydney", host="custom_smtp", at=START,
+                )  # fmt: skip
+                await links.put(db, platform="smartlead", kind="mailbox", ours=box.id, ref=f"51{n}", at=START)
+                ids.append(box.id)
+            await db.execute("update mailfleet.mailboxes set state = 'PRODUCTION' where id = any(%s)", [ids])
+            await db.execute(
+                "insert into mailfleet.campaign_mailboxes (campaign_id, mailbox_id, added_at)"
+                " select %s, unnest(%s::uuid[]), %s",
+                [self.campaign.id, ids, START],
+            )
+            await db.execute(
+                "update mailfleet.campaigns set config = config || %s::jsonb where id = %s",
+                [Json({"max_new_leads_per_day": 100_000}), self.campaign.id],
+            )
+            self.campaign = await campaigns.campaigns.need(db, self.campaign.id)
 
     def later(self, **passed: float) -> None:
         self.clock.set(self.clock.now() + timedelta(**passed))

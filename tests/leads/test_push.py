@@ -14,6 +14,7 @@ from tests.leads.files import people, row, write
 
 from mailfleet.errors import NotAllowed, Unavailable
 from mailfleet.services import dedup, holds, imports, mirror, push, suppression, worker
+from mailfleet.services.campaign_parts import config_of
 from mailfleet.store import ownership
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +40,7 @@ async def accounted(world: Any) -> None:
 
 
 async def test_every_ready_lead_is_pushed_once_and_keeps_the_platforms_id(running: Any, tmp_path: Path) -> None:
+    await running.roomy()
     await fill(running, tmp_path, people(120))
     done = await go(running)
     assert (done.added, done.refused) == (120, 0)
@@ -134,8 +136,9 @@ async def test_a_crash_between_claim_and_push_is_picked_up(running: Any, tmp_pat
     ids = await push.ready(running.fleet, running.campaign)
     async with running.fleet.db.transaction() as db:
         _, claimed, _ = await push._claim(running.fleet, db, running.campaign, ids)
+    config = config_of(running.campaign)
     if reached:
-        await running.desk.add_leads(running.ref, [push._new_lead(lead) for lead in claimed])
+        await running.desk.add_leads(running.ref, [push._new_lead(lead, config) for lead in claimed])
     await go(running)
     await go(running)
     assert len(running.desk.made[running.ref].leads) == 4
@@ -208,6 +211,7 @@ async def test_pushes_and_suppressions_race_and_the_suppression_wins(running: An
 
 
 async def test_two_pushers_at_once_never_push_a_lead_twice(running: Any, tmp_path: Path) -> None:
+    await running.roomy()
     await fill(running, tmp_path, people(200))
     ids = await push.ready(running.fleet, running.campaign)
     running.desk.capabilities = type(running.desk.capabilities)(max_leads_per_call=10)

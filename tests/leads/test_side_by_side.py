@@ -45,6 +45,7 @@ async def test_a_batch_under_way_is_not_given_back_by_another_run(running: Any, 
 
 
 async def test_a_hold_stops_a_push_that_is_under_way(running: Any, tmp_path: Path) -> None:
+    await running.roomy()
     await imports.import_leads(running.fleet, write(tmp_path, people(120)))
 
     async def held() -> None:

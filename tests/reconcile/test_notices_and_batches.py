@@ -103,6 +103,12 @@ async def test_an_outage_that_slack_admits_does_not_lose_the_notice(fleet: Fleet
     assert (await deliveries(fleet))["slack"] == "sent" and len(sandbox.log("slack")) == 1
 
 
+async def waiting(fleet: Fleet) -> list[int]:
+    return [
+        id for (id,) in await ask(fleet, "select id from mailfleet.leads where status = 'ready_to_send' order by id")
+    ]
+
+
 @pytest.mark.parametrize("kind", ["reset", "reset_after"])
 async def test_a_lost_push_settles_the_journal_and_the_batch_and_every_lead_goes_once(
     fleet: Fleet, sandbox: Sandbox, tmp_path: Path, kind: str
@@ -116,11 +122,11 @@ async def test_a_lost_push_settles_the_journal_and_the_batch_and_every_lead_goes
         ref = await links.need(db, platform="smartlead", kind="campaign", ours=campaign.id)
     await imports.import_leads(fleet, write(tmp_path, people(30)))
     sandbox.fault(kind, vendor="smartlead", path=f"/campaigns/{ref}/leads", method="POST")
-    assert (await push.push_ready(fleet, campaign)).unsettled == 30
+    assert (await push.push(fleet, campaign.id, await waiting(fleet))).unsettled == 30
     assert await ask(fleet, "select state from mailfleet.push_batches") == [("ambiguous",)]
     assert (await reconcile.settle_open(fleet, NOW)).settled == 1
     assert await ask(fleet, "select state from mailfleet.push_batches") == [("done",)]
-    await push.push_ready(fleet, campaign)
+    await push.push(fleet, campaign.id, await waiting(fleet))
     there = sandbox.smartlead("GET", f"/campaigns/{ref}/leads", offset=0, limit=100).json()["data"]
     assert len(there) == len({row["lead"]["email"] for row in there}) == 30
     assert await ask(fleet, "select count(*), count(ref) from mailfleet.lead_ownership where state = 'active'") == [

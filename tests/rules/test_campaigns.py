@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailfleet.errors import BadFile
-from mailfleet.rules import campaigns, schedule
+from mailfleet.rules import campaign_file, rendering, schedule
 
 EXAMPLE: dict[str, Any] = {
     "name": "Q1 Outreach - Trades",
@@ -41,10 +41,10 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def test_the_specifications_example_is_taken() -> None:
-    made = campaigns.parse(EXAMPLE)
+    made = campaign_file.parse(EXAMPLE)
     assert [step.delay_days for step in made.sequence] == [0, 3, 5]
     assert (made.schedule.days, made.daily_per_mailbox, made.track_opens) == ((1, 2, 3, 4, 5), 40, False)
-    assert made.hash == campaigns.parse(EXAMPLE).hash != campaigns.parse(changed("name", "Other")).hash
+    assert made.hash == campaign_file.parse(EXAMPLE).hash != campaign_file.parse(changed("name", "Other")).hash
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_mistake_is_named(path: str, value: Any, problem: str) -> None:
         value = ["mon", "xyz"]
         problem = "'xyz' is not a weekday"
     with pytest.raises(BadFile) as caught:
-        campaigns.parse(changed(path, value))
+        campaign_file.parse(changed(path, value))
     assert problem in str(caught.value)
 
 
@@ -92,36 +92,29 @@ def test_all_problems_are_named_at_once() -> None:
     bad["sequence"][1]["delay_days"] = -4
     bad["extra"] = 1
     with pytest.raises(BadFile) as caught:
-        campaigns.parse(bad)
+        campaign_file.parse(bad)
     assert len(caught.value.context["problems"]) == 3  # type: ignore[arg-type]  # a tuple by contract
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.sampled_from([*EXAMPLE, "x"]), st.none() | st.integers() | st.text() | st.lists(st.integers()))
 )
 def test_no_file_breaks_the_reader(config: dict[str, Any]) -> None:
     with pytest.raises(BadFile):
-        campaigns.parse(config)
+        campaign_file.parse(config)
 
 
 def test_rendering_fills_fields_and_lets_nothing_in() -> None:
-    assert campaigns.render("Hi {{first_name|there}}!", {"first_name": ""}) == "Hi there!"
-    assert campaigns.render("Hi {{ first_name }}", {"first_name": "Jo\r\nBcc: a@b.com"}) == "Hi Jo Bcc: a@b.com"
-    assert campaigns.render("{{first_name}}", {"first_name": "{{email}}", "email": "x"}) == "{{email}}"
+    assert rendering.render("Hi {{first_name|there}}!", {"first_name": ""}) == "Hi there!"
+    assert rendering.render("Hi {{ first_name }}", {"first_name": "Jo\r\nBcc: a@b.com"}) == "Hi Jo Bcc: a@b.com"
+    assert rendering.render("{{first_name}}", {"first_name": "{{email}}", "email": "x"}) == "{email}"
 
 
 def test_a_lead_without_a_needed_field_is_told() -> None:
-    made = campaigns.parse(EXAMPLE)
-    assert campaigns.missing_fields(made, {"first_name": " "}) == ("first_name",)
-    assert campaigns.missing_fields(made, {"first_name": "Jo"}) == ()
-
-
-def test_preflight_lists_every_check() -> None:
-    made = campaigns.parse(EXAMPLE)
-    checks = campaigns.preflight(
-        made, campaigns.Readiness(mailboxes_production=0, mailboxes_connected=0, leads_ready=0)
-    )
-    assert {c.name for c in checks if not c.ok} == {"mailboxes", "leads", "identity"}
+    made = campaign_file.parse(EXAMPLE)
+    assert rendering.missing_fields(made, {"first_name": " "}) == ("first_name",)
+    assert rendering.missing_fields(made, {"first_name": "Jo"}) == ()
 
 
 SYDNEY = schedule.Window(timezone="Australia/Sydney", days=(1, 2, 3, 4, 5), start_hour=9, end_hour=17)

@@ -1,46 +1,60 @@
-"""Campaigns: create from a file, check, start, pause, see."""
+"""Campaigns: see, start, pause, explain. What is done with their files stands in `campaign_files`."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-import tomllib
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from mailfleet.cli.output import Json, Yes, say, show, show_one
+from mailfleet.cli.output import Json, Yes, emit, show, show_one
 
-app = App(name="campaign", help="Create, start and pause campaigns.")
+app = App(name="campaign", help="Plan, create, start, change, pause and read campaigns.")
+_FILES, _STATS = "mailfleet.cli.campaign_files", "mailfleet.cli.campaign_figures"
+_LAZY = (
+    (_FILES, "create", "Creates a campaign from a TOML or JSON file; without --yes the file is only checked."),
+    (_FILES, "plan", "What would change at the platform, with the checksum that `apply` takes."),
+    (_FILES, "apply", "Does what the plan shows; a running campaign is paused, changed and runs again."),
+    (_FILES, "preview", "Each mail as these leads would get it."),
+    (_FILES, "template", "Honest texts to begin with."),
+    (_STATS, "stats", "Rates with their n in all, by step, variant and mailbox."),
+    (_STATS, "capacity", "What it can send a day, when it will be through, and what holds it back."),
+)
+for _module, _name, _told in _LAZY:
+    app.command(f"{_module}:{_name}", name=_name, help=_told)
+webhook = app.command(App(name="webhook", help="Check and repair the webhook that brings its events."))
 
 Reason = Annotated[str, Parameter(name="--reason", help="Why; kept with what is done.")]
 ATTENTION, REFUSED = 3, 5
 
 
-@app.command
-def create(file: Path, *, yes: Yes = False, json: Json = False) -> int:
-    """Creates a campaign from a TOML or JSON file; without --yes the file is only checked.
+@app.command(name="list")
+def list_(*, all: bool = False, json: Json = False) -> None:
+    """Every campaign with its state.
 
     Parameters
     ----------
-    file
-        The configuration; examples/campaign.toml shows every key.
+    all
+        Those put away too.
     """
-    config = _config(file)
-    if not yes:
-        show_one(_checked(config), as_json=json)
-        say("Nothing was created. Add --yes to create it as a draft.")
-        return ATTENTION
-    return _told(asyncio.run(_flow("create", None, config)), json)
-
-
-@app.command(name="list")
-def list_(*, json: Json = False) -> None:
-    """Every campaign with its state."""
     show(
-        asyncio.run(_list()), as_json=json, columns=("name", "state", "state_since", "paused_by", "pause_reason", "id")
+        asyncio.run(_list(all)),
+        as_json=json,
+        columns=("name", "client", "state", "state_since", "paused_by", "pause_reason", "id"),
     )
+
+
+@app.command(name="show")
+def show_(campaign: str, *, json: Json = False) -> None:
+    """One campaign: its configuration, mailboxes, leads and last change.
+
+    Parameters
+    ----------
+    campaign
+        Id, name, or CLIENT/NAME.
+    """
+    show_one(asyncio.run(_show(campaign)), as_json=json)
 
 
 @app.command
@@ -50,7 +64,7 @@ def check(campaign: str, *, json: Json = False) -> int:
     Parameters
     ----------
     campaign
-        Id or name.
+        Id, name, or CLIENT/NAME.
     """
     found = asyncio.run(_check(campaign))
     show(found, as_json=json, columns=("name", "ok", "detail"))
@@ -64,11 +78,11 @@ def start(campaign: str, *, yes: Yes = False, json: Json = False) -> int:
     Parameters
     ----------
     campaign
-        Id or name.
+        Id, name, or CLIENT/NAME.
     """
     if not yes:
         return check(campaign, json=json)
-    return _told(asyncio.run(_flow("start", campaign)), json)
+    return told(asyncio.run(flow("start", campaign)), json)
 
 
 @app.command
@@ -78,7 +92,7 @@ def pause(campaign: str, *, reason: Reason, json: Json = False) -> int:
     Parameters
     ----------
     campaign
-        Id or name.
+        Id, name, or CLIENT/NAME.
     """
     held = asyncio.run(_pause(campaign, reason))
     show_one(held, as_json=json)
@@ -86,66 +100,154 @@ def pause(campaign: str, *, reason: Reason, json: Json = False) -> int:
 
 
 @app.command
-def resume(campaign: str, *, reason: Reason, json: Json = False) -> None:
-    """Lets go of every hold on it that a person may release.
+def resume(campaign: str, *, reason: Reason, json: Json = False) -> int:
+    """Lets go of every hold on it that a person may release; what the platform had paused is started again.
 
     Parameters
     ----------
     campaign
-        Id or name.
+        Id, name, or CLIENT/NAME.
     """
-    show_one(asyncio.run(_resume(campaign, reason)), as_json=json)
+    done = asyncio.run(_resume(campaign, reason))
+    show_one(done, as_json=json)
+    return 0 if done["state"] == "running" else ATTENTION
 
 
 @app.command
-def stats(campaign: str, *, json: Json = False) -> int:
-    """The platform's totals, ours beside them, and its leads by status.
+def explain(campaign: str, *, json: Json = False) -> int:
+    """Why it is not sending now, and what to do; exit code 0 when nothing stops it.
 
     Parameters
     ----------
     campaign
-        Id or name.
+        Id, name, or CLIENT/NAME.
     """
-    return _told(asyncio.run(_flow("stats", campaign)), json)
+    found = asyncio.run(_explain(campaign))
+    if json or found:
+        show(found, as_json=json, columns=("stops", "what", "next"))
+    else:
+        show_one({"campaign": campaign, "sending": True})
+    return ATTENTION if any(each["stops"] for each in found) else 0
 
 
-def _told(result: dict[str, Any], as_json: bool) -> int:
-    show_one(result, as_json=as_json)
+@app.command
+def duplicate(campaign: str, name: str, *, json: Json = False) -> None:
+    """A draft with the same configuration under another name, without leads.
+
+    Parameters
+    ----------
+    campaign
+        Id, name, or CLIENT/NAME.
+    name
+        The new one's.
+    """
+    show_one(asyncio.run(_duplicate(campaign, name)), as_json=json)
+
+
+@app.command
+def archive(campaign: str, *, reason: Reason, json: Json = False) -> None:
+    """Puts a campaign away for good. Nothing is deleted, here or at the platform.
+
+    Parameters
+    ----------
+    campaign
+        Id, name, or CLIENT/NAME.
+    """
+    show_one(asyncio.run(_archive(campaign, reason)), as_json=json)
+
+
+@webhook.command(name="check")
+def webhook_check(campaign: str | None = None, *, json: Json = False) -> int:
+    """What the platform shows of its hook.
+
+    Parameters
+    ----------
+    campaign
+        Id, name, or CLIENT/NAME; without one, every campaign that runs or is paused.
+    """
+    return _hooks(asyncio.run(_webhooks(campaign, repair=False)), json)
+
+
+@webhook.command(name="repair")
+def webhook_repair(campaign: str | None = None, *, json: Json = False) -> int:
+    """Registers it again for every event and reads it back.
+
+    Parameters
+    ----------
+    campaign
+        Id, name, or CLIENT/NAME; without one, every campaign that runs or is paused.
+    """
+    return _hooks(asyncio.run(_webhooks(campaign, repair=True)), json)
+
+
+def _hooks(found: list[dict[str, Any]], as_json: bool) -> int:
+    show(found, as_json=as_json, columns=("campaign", "ref", "problems"))
+    return ATTENTION if any(each["problems"] for each in found) else 0
+
+
+def told(result: Mapping[str, Any], as_json: bool) -> int:
+    if as_json:
+        emit(result)
+    else:
+        show_one(result)
     return 0 if result["success"] else REFUSED
 
 
-def _config(file: Path) -> dict[str, Any]:
-    import msgspec
+async def flow(action: str, campaign: str | None, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The specified flow, through the orchestrator where there is one."""
+    from mailfleet.cli.session import opened
+    from mailfleet.flows.campaign import smartlead_campaign_flow
+    from mailfleet.flows.shell import run_or_plain, using
+    from mailfleet.services import campaigns
 
-    from mailfleet.errors import BadFile
-
-    try:
-        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        read: Any = msgspec.json.decode(raw) if raw.lstrip()[:1] == b"{" else tomllib.loads(raw.decode())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
-        raise BadFile(
-            f"{file} cannot be read: {error}.", hint="It is TOML or JSON; see examples/campaign.toml."
-        ) from error
-    if not isinstance(read, dict):
-        raise BadFile(f"{file} is no table of keys.", hint="See examples/campaign.toml.")
-    return read
+    async with opened() as fleet:
+        target = str((await campaigns.find(fleet, campaign)).id) if campaign else None
+        with using(fleet):
+            return await run_or_plain(
+                smartlead_campaign_flow, action=action, campaign_id=target, campaign_config=config
+            )
 
 
-def _checked(config: dict[str, Any]) -> dict[str, Any]:
-    from mailfleet.rules.campaigns import parse
-
-    made = parse(config)
-    return {"name": made.name, "steps": len(made.sequence), "hash": made.hash, "timezone": made.schedule.timezone}
-
-
-async def _list() -> list[dict[str, Any]]:
+async def _list(every: bool) -> list[dict[str, Any]]:
     import msgspec
 
     from mailfleet.cli.session import opened
-    from mailfleet.store import campaigns
+    from mailfleet.store import campaigns, clients
 
     async with opened() as fleet, fleet.db.connection() as db:
-        return [msgspec.structs.asdict(each) for each in await campaigns.every(db)]
+        slugs = {client.id: client.slug for client in await clients.every(db)}
+        found = await campaigns.every(db)
+    kept = [each for each in found if every or each.state != "archived"]
+    return [{**msgspec.structs.asdict(each), "client": slugs.get(each.client_id, "")} for each in kept]
+
+
+async def _show(campaign: str) -> dict[str, Any]:
+    import msgspec
+
+    from mailfleet.cli.session import opened
+    from mailfleet.rules import campaign_file
+    from mailfleet.services import campaigns
+    from mailfleet.services.campaign_parts import config_of
+    from mailfleet.store import campaign_applies
+    from mailfleet.store import campaigns as store
+
+    async with opened() as fleet:
+        found = await campaigns.find(fleet, campaign)
+        async with fleet.db.connection() as db:
+            senders = await store.senders(db, found.id)
+            states = await store.lead_states(db, found.id)
+            put = await campaign_applies.since_applied(db, found.id)
+    known = msgspec.structs.asdict(found)
+    last = put[-1] if put else None
+    return {
+        **{name: known[name] for name in ("id", "name", "state", "state_since", "paused_by", "pause_reason")},
+        "mailboxes": [f"{each.address} ({each.daily_cap} a day)" for each in senders],
+        "leads": dict(states),
+        "last_change": {"checksum": last.checksum, "by": last.actor, "at": last.begun_at, "is": last.state}
+        if last
+        else None,
+        "config": campaign_file.dump(config_of(found)),
+    }
 
 
 async def _check(campaign: str) -> list[dict[str, Any]]:
@@ -159,18 +261,15 @@ async def _check(campaign: str) -> list[dict[str, Any]]:
         return [msgspec.structs.asdict(each) for each in await campaigns.preflight(fleet, found.id)]
 
 
-async def _flow(action: str, campaign: str | None, config: dict[str, Any] | None = None) -> dict[str, Any]:
+async def _explain(campaign: str) -> list[dict[str, Any]]:
+    import msgspec
+
     from mailfleet.cli.session import opened
-    from mailfleet.flows.campaign import smartlead_campaign_flow
-    from mailfleet.flows.shell import run_or_plain, using
-    from mailfleet.services import campaigns
+    from mailfleet.services import campaign_explain, campaigns
 
     async with opened() as fleet:
-        target = str((await campaigns.find(fleet, campaign)).id) if campaign else None
-        with using(fleet):
-            return await run_or_plain(
-                smartlead_campaign_flow, action=action, campaign_id=target, campaign_config=config
-            )
+        found = await campaigns.find(fleet, campaign)
+        return [msgspec.structs.asdict(each) for each in await campaign_explain.explain(fleet, found.id)]
 
 
 async def _pause(campaign: str, reason: str) -> dict[str, Any]:
@@ -185,9 +284,40 @@ async def _pause(campaign: str, reason: str) -> dict[str, Any]:
 
 async def _resume(campaign: str, reason: str) -> dict[str, Any]:
     from mailfleet.cli.session import opened
-    from mailfleet.services import campaigns, holds
+    from mailfleet.services import campaigns
 
     async with opened() as fleet:
         found = await campaigns.find(fleet, campaign)
-        count = await holds.release(fleet, "campaign", str(found.id), actor_kind="person", reason=reason)
-    return {"campaign": found.name, "released": count}
+        return await campaigns.resume(fleet, found.id, reason)
+
+
+async def _duplicate(campaign: str, name: str) -> dict[str, Any]:
+    from mailfleet.cli.session import opened
+    from mailfleet.services import campaigns
+
+    async with opened() as fleet:
+        found = await campaigns.find(fleet, campaign)
+        made = await campaigns.duplicate(fleet, found.id, name)
+    return {"campaign": made.name, "state": made.state, "id": made.id, "of": found.name}
+
+
+async def _archive(campaign: str, reason: str) -> dict[str, Any]:
+    from mailfleet.cli.session import opened
+    from mailfleet.services import campaigns
+
+    async with opened() as fleet:
+        found = await campaigns.find(fleet, campaign)
+        done = await campaigns.archive(fleet, found.id, reason)
+    return {"campaign": done.name, "state": done.state}
+
+
+async def _webhooks(campaign: str | None, *, repair: bool) -> list[dict[str, Any]]:
+    import msgspec
+
+    from mailfleet.cli.session import opened
+    from mailfleet.services import campaign_hooks, campaigns
+
+    does = campaign_hooks.repair if repair else campaign_hooks.check
+    async with opened() as fleet:
+        found = [await campaigns.find(fleet, campaign)] if campaign else await campaigns.sending(fleet)
+        return [msgspec.structs.asdict(await does(fleet, each.id)) for each in found]

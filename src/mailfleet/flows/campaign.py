@@ -12,12 +12,11 @@ from prefect.cache_policies import NO_CACHE
 from mailfleet.errors import BadFile, NotAllowed
 from mailfleet.flows.shell import Result, current, run, specified, step
 from mailfleet.migration import routing
-from mailfleet.services import added, campaigns
+from mailfleet.services import added, campaign_apply, campaign_batches, campaign_stats, campaigns
 from mailfleet.services.context import Fleet
 
 Action = Literal["create", "start", "pause", "stats", "add_leads"]
 LEADS_A_TASK = 1000
-_PAUSED = "paused by the campaign flow"
 
 
 @task(name="create_campaign_task", cache_policy=NO_CACHE)
@@ -68,8 +67,8 @@ async def pause_campaign_task(campaign_id: str, reason: str) -> bool:
 
 @task(name="get_campaign_stats_task", cache_policy=NO_CACHE)
 async def get_campaign_stats_task(campaign_id: str) -> dict[str, Any]:
-    """stats: the platform's totals, ours beside them, and leads by status."""
-    return await campaigns.stats(current(), UUID(campaign_id))
+    """stats: the platform's totals, rates with their n by step, variant and mailbox, ours, and leads by status."""
+    return await campaign_stats.stats(current(), UUID(campaign_id))
 
 
 @specified(
@@ -87,9 +86,10 @@ async def smartlead_campaign_flow(
     Actions:
     - create: Create the campaign with its sequence, mailboxes and schedule; a repeated call adopts it
     - start: Start it when every condition is met
-    - pause: Pause it, read back at the platform
+    - pause: Pause it for a reason (`campaign_config={"reason": …}`), read back at the platform
     - stats: Totals and states; without a campaign, of every campaign that sends
-    - add_leads: Take leads through the gates of an import, and push them
+    - add_leads: Take leads through the gates of an import, and push them; without a campaign, the scheduled batches:
+      every running campaign gets the leads it can begin on its next sending day, and no more
 
     Campaign Configuration Schema:
     {
@@ -182,15 +182,17 @@ async def _where(fleet: Fleet, asked: _Asked) -> Result:
 
 
 async def _create(fleet: Fleet, asked: _Asked) -> Result:
-    if asked.config is None:
-        raise BadFile("create needs a campaign_config.", hint="See examples/campaign.toml.")
+    theirs, ground, shown = await campaign_apply.prepare(fleet, asked.config)
     settings = {key: value for key, value in asked.config.items() if key != "name"}
     asked.campaign_id = await step(create_campaign_task, str(asked.config.get("name", "")), settings)
     id = asked.need()
+    begun = await campaign_apply.begin(theirs, ground, shown, UUID(id))
     sequence_id = await step(configure_sequence_task, id, list(asked.config.get("sequence", [])))
     boxes = [str(each) for each in await campaigns.mailboxes_for(fleet, UUID(id))]
     await step(assign_mailboxes_task, id, boxes)
     await step(set_schedule_task, id, dict(asked.config.get("schedule", {})))
+    if begun:
+        await campaign_apply.finish(theirs, ground, UUID(id), begun)
     taken = await _leads(id, asked.leads)
     return {"campaign_id": id, **await _state(fleet, id), "sequence_id": sequence_id, **taken}
 
@@ -201,7 +203,10 @@ async def _start(fleet: Fleet, asked: _Asked) -> Result:
 
 
 async def _pause(fleet: Fleet, asked: _Asked) -> Result:
-    confirmed = await step(pause_campaign_task, asked.need(), str(asked.config.get("reason") or _PAUSED))
+    why = str(asked.config.get("reason") or "").strip()
+    if not why:
+        raise BadFile("pause needs a reason.", hint='Give it as campaign_config={"reason": "…"}.')
+    confirmed = await step(pause_campaign_task, asked.need(), why)
     reason = "" if confirmed else "the platform does not confirm it yet"
     return {"success": confirmed, "reason": reason, **await _state(fleet, asked.need())}
 
@@ -214,7 +219,18 @@ async def _stats(fleet: Fleet, asked: _Asked) -> Result:
 
 
 async def _add_leads(fleet: Fleet, asked: _Asked) -> Result:
+    if asked.campaign_id is None and not asked.leads:
+        return _batches(await campaign_batches.top_up(fleet))
     return {**await _state(fleet, asked.need()), **await _leads(asked.need(), asked.leads)}
+
+
+def _batches(topped: Sequence[campaign_batches.Topped]) -> Result:
+    return {
+        "leads_added": sum(each.added for each in topped),
+        "leads_refused": sum(each.refused for each in topped),
+        "stats": {each.campaign: {"added": each.added, "reason": each.reason} for each in topped},
+        "reason": "; ".join(f"{each.campaign}: {each.reason}" for each in topped if each.reason),
+    }
 
 
 async def _leads(campaign_id: str, leads: Sequence[Mapping[str, Any]]) -> Result:

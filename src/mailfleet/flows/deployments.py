@@ -80,6 +80,13 @@ PLAN: tuple[Planned, ...] = (
         Cron("30 0 * * *", timezone="UTC"),
         {"action": "stats"},
     ),
+    Planned(
+        "mailfleet.flows.campaign",
+        "smartlead_campaign_flow",
+        "daily-batches",
+        Cron("40 0 * * *", timezone="UTC"),
+        {"action": "add_leads"},
+    ),
     Planned("mailfleet.flows.lead_sync", "smartlead_lead_sync_flow", "quarter-hourly", Interval(QUARTER)),
     Planned("mailfleet.flows.lead_sync", "smartlead_lead_sync_flow", "on-demand"),
     Planned("mailfleet.flows.monitor", "mailfleet_monitor_flow", "quarter-hourly", Interval(QUARTER)),

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from mailfleet.flows.shell import run, specified
-from mailfleet.services import safeguards
+from mailfleet.services import campaign_rest, safeguards
+from mailfleet.services.context import Fleet
 
 INTERVAL = timedelta(minutes=15)
 
@@ -17,12 +18,12 @@ INTERVAL = timedelta(minutes=15)
     tags=["tier:realtime", "mailfleet"],
 )
 async def mailfleet_monitor_flow() -> dict[str, Any]:
-    """`{checked, paused, throttled, complaints, vendors, confirmed, settled, delivered}` (S1, S8, S12b, I5)."""
+    """`{checked, paused, throttled, complaints, vendors, confirmed, settled, delivered, rests}` (S1, S8, S12a, I5)."""
     return await run(
         "mailfleet_monitor",
         key="monitor",
         parameters={},
-        work=safeguards.watch,
+        work=_watch,
         skipped={
             "checked": 0,
             "paused": [],
@@ -32,6 +33,11 @@ async def mailfleet_monitor_flow() -> dict[str, Any]:
             "confirmed": 0,
             "settled": 0,
             "delivered": 0,
+            "rests": {},
         },
         max_lag=INTERVAL,
     )
+
+
+async def _watch(fleet: Fleet) -> dict[str, Any]:
+    return {**await safeguards.watch(fleet), "rests": await campaign_rest.keep(fleet)}

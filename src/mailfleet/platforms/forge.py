@@ -15,7 +15,9 @@ from mailfleet.platforms.port import (
     AddedLeads,
     CampaignSeen,
     CampaignSettings,
+    CampaignSetup,
     CampaignStats,
+    EventKind,
     HistoryEntry,
     LeadSeen,
     LeadState,
@@ -27,6 +29,7 @@ from mailfleet.platforms.port import (
     SentMessage,
     Step,
     remaining,
+    WebhookSeen,
 )
 from mailfleet.platforms.settling import Finding, OpenWrite
 from mailfleet.vendors.salesforge.client import SalesforgeClient
@@ -100,11 +103,12 @@ class ForgePlatform(ForgeMailboxes):
             raise NotAllowed("Salesforge has no product, which every sequence needs.", hint="Make one in its app.")
         return self._product
 
-    async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings) -> None:
+    async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings | None) -> None:
         """The hours hold in the time zone the sequence was made with; new leads a day and gaps are the vendor's."""
         ws = await self.workspace()
         await self.core.sequences.set_schedules(ws, ref, forge_words.windows(schedule))
-        await self.core.sequences.edit(ws, ref, **forge_words.settings_fields(settings))
+        if settings:
+            await self.core.sequences.edit(ws, ref, **forge_words.settings_fields(settings))
 
     async def set_steps(self, ref: str, steps: Sequence[Step]) -> None:
         """Replaces them all, and looks at what there is then: adding steps has failed in silence before."""
@@ -127,6 +131,10 @@ class ForgePlatform(ForgeMailboxes):
     async def steps(self, ref: str) -> Sequence[Step]:
         rows = (await self.core.sequences.get(await self.workspace(), ref)).steps or []
         return sorted((forge_words.step(row) for row in rows), key=lambda step: step.position)
+
+    async def campaign_setup(self, ref: str) -> CampaignSetup:
+        """Schedule and most settings are not shown there (V15)."""
+        return forge_words.setup(await self.core.sequences.get(await self.workspace(), ref))
 
     async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None:
         await self.core.sequences.set_mailboxes(await self.workspace(), ref, list(mailbox_refs))
@@ -330,6 +338,19 @@ class ForgePlatform(ForgeMailboxes):
             await self._hooks.keep(made.id, made.signing_secret or "")
             refs.append(made.id)
         return ",".join(refs)
+
+    async def webhooks(self, campaign_ref: str) -> Sequence[WebhookSeen]:
+        """Ours as one: there is a hook for each type, and each for the whole workspace."""
+        rows = [row async for row in self.core.webhooks.list(await self.workspace()) if row.name == NAME]
+        kinds: frozenset[EventKind] = frozenset(
+            forge_events.KINDS[row.type] for row in rows if row.type in forge_events.HOOKS
+        )
+        url = max((row.url for row in rows), key=lambda at: sum(row.url != at for row in rows), default="")
+        ref = ",".join(row.id for row in rows)
+        return [WebhookSeen(ref=ref, ours=True, url=url, events=kinds)] if rows else []
+
+    async def repair_webhook(self, campaign_ref: str, url: str) -> str:
+        return await self.ensure_webhook(campaign_ref, url)
 
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
         return forge_events.parse(body)

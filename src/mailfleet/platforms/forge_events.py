@@ -26,6 +26,7 @@ KINDS: Mapping[str, EventKind] = {
 }
 HOOKS = ("email_sent", "email_replied", "email_bounced", "contact_unsubscribed", "label_changed")
 """Opens and clicks are read: their events do not say which mail they belong to."""
+HOOKED: frozenset[EventKind] = frozenset(KINDS[name] for name in HOOKS)
 
 
 def parse(body: Mapping[str, Any]) -> PlatformEvent | None:

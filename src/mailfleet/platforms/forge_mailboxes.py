@@ -9,6 +9,7 @@ import structlog
 
 from mailfleet.errors import ConfigError, Conflict, NotAllowed, NotFound
 from mailfleet.platforms import forge_words
+from mailfleet.platforms.forge_events import HOOKED
 from mailfleet.platforms.port import (
     Applied,
     Capabilities,
@@ -51,6 +52,7 @@ class ForgeMailboxes:
             step_statistics=False,
             warmup=warm is not None,
             webhook_retries=False,
+            webhook_events=HOOKED,
             max_leads_per_call=BULK,
             warmup_per_day=PER_DAY,
             warmup_rampup=RAMPUP,

@@ -11,6 +11,7 @@ import msgspec
 from mailfleet.platforms.port import (
     CampaignSeen,
     CampaignSettings,
+    CampaignSetup,
     CampaignState,
     LeadSeen,
     LeadState,
@@ -42,6 +43,18 @@ NOBODY = "there"
 def campaign(seen: models.Sequence) -> CampaignSeen:
     state = CAMPAIGN_STATES.get(seen.status, "unknown")
     return CampaignSeen(ref=seen.id, name=seen.name, state=state, raw=msgspec.to_builtins(seen))
+
+
+def setup(seen: models.Sequence) -> CampaignSetup:
+    return CampaignSetup(
+        state=CAMPAIGN_STATES.get(seen.status, "unknown"),
+        fields={
+            "settings.track_opens": seen.open_tracking_enabled,
+            "settings.track_clicks": seen.click_tracking_enabled,
+        },
+        steps=sorted((step(row) for row in seen.steps or []), key=lambda each: each.position),
+        mailbox_refs=frozenset(row.id for row in seen.mailboxes or []),
+    )
 
 
 def moment(text: str | None) -> datetime | None:

@@ -51,6 +51,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """False: an event that was not taken is told only by reading."""
     costs: tuple[str, ...] = ()
     """The rows of the price table that are paid for it."""
+    webhook_events: frozenset[EventKind] = frozenset()
+    """What a hook of a campaign has to be registered for."""
     max_leads_per_call: int = 100
     warmup_per_day: tuple[int, int] = (0, 10_000)
     warmup_rampup: tuple[int, int] = (0, 10_000)
@@ -139,6 +141,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     delay_days: int
     variants: tuple[tuple[str, str, str], ...] = ()
     """(label, subject, body) of each variant; empty: the step has one form."""
+    shares: tuple[int, ...] = ()
+    """Per cent of the leads for each variant; empty: equal parts."""
 
 
 def remaining(steps: Sequence[Step]) -> list[Step]:
@@ -177,6 +181,31 @@ class CampaignSeen(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
     max_new_leads_per_day: int | None = None
     raw: Mapping[str, Any] = {}
+
+
+class CampaignSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign read back whole, under the names it is written by.
+
+    `fields` has `schedule.NAME` for the fields of `Schedule` (its hours as one text, `schedule.hours`: `09:00-17:00`)
+    and `settings.NAME` for those of `CampaignSettings`; what the platform does not show is left out.
+    """
+
+    state: CampaignState
+    fields: Mapping[str, Any]
+    steps: Sequence[Step] = ()
+    mailbox_refs: frozenset[str] = frozenset()
+    variant_labels: Mapping[str, str] = {}
+    """The platform's id of a variant → `POSITION:LABEL`, or `POSITION` alone."""
+
+
+class WebhookSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A hook as the platform reports it. `ours`: it carries our name. `filled`: every filter that must not be empty."""
+
+    ref: str
+    ours: bool
+    url: str
+    events: frozenset[EventKind] = frozenset()
+    filled: bool = True
 
 
 class NewLead(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +296,7 @@ class SentMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What the receiver wrote, where the platform gives it away from the mail."""
     unsubscribed: bool = False
     mailbox_ref: str | None = None
+    variant_ref: str | None = None
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -324,9 +354,13 @@ class SendingPlatform(Protocol):
         """A campaign that does not send. Where the time zone can only be given now, this is it."""
         ...
 
-    async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings) -> None: ...
+    async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings | None) -> None:
+        """None: the settings stay as they are."""
+        ...
+
     async def set_steps(self, ref: str, steps: Sequence[Step]) -> None: ...
     async def steps(self, ref: str) -> Sequence[Step]: ...
+    async def campaign_setup(self, ref: str) -> CampaignSetup: ...
     async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None: ...
     async def campaign_mailboxes(self, ref: str) -> Sequence[str]: ...
     async def start_campaign(self, ref: str) -> None: ...
@@ -385,6 +419,11 @@ class SendingPlatform(Protocol):
     def sent_messages(self, campaign_ref: str, *, since: datetime | None = None) -> AsyncIterator[SentMessage]: ...
     async def history(self, campaign_ref: str, lead_ref: str) -> Sequence[HistoryEntry]: ...
     async def complaints(self, campaign_ref: str) -> Sequence[LeadSeen]: ...
+    async def webhooks(self, campaign_ref: str) -> Sequence[WebhookSeen]: ...
+    async def repair_webhook(self, campaign_ref: str, url: str) -> str:
+        """One hook of ours, at this address, for every event of ours, whatever was there of ours before."""
+        ...
+
     async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
         """One hook of ours. `renew` writes it again though it looks right: a platform may switch one off unseen."""
         ...

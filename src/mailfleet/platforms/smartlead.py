@@ -9,12 +9,13 @@ from typing import Any
 import structlog
 
 from mailfleet.errors import Conflict
-from mailfleet.platforms import smartlead_events, smartlead_settling, smartlead_words
+from mailfleet.platforms import smartlead_events, smartlead_settling, smartlead_setup, smartlead_words
 from mailfleet.platforms.port import (
     AddedLeads,
     Applied,
     CampaignSeen,
     CampaignSettings,
+    CampaignSetup,
     CampaignStats,
     Capabilities,
     HistoryEntry,
@@ -32,6 +33,7 @@ from mailfleet.platforms.port import (
     WarmupReading,
     WarmupSettings,
     remaining,
+    WebhookSeen,
 )
 from mailfleet.platforms.settling import Finding, OpenWrite
 from mailfleet.platforms.smartlead_leads import sorted_out
@@ -56,6 +58,7 @@ class SmartleadPlatform:
         self.client = client
         self.capabilities = Capabilities(
             repeat_step=False,
+            webhook_events=smartlead_setup.HOOKED,
             max_leads_per_call=BATCH,
             costs=("smartlead",),
             warmup_per_day=PER_DAY,
@@ -137,26 +140,33 @@ class SmartleadPlatform:
         await self.client.mailboxes.reconnect_failed()
 
     async def campaigns(self) -> Sequence[CampaignSeen]:
-        return [smartlead_words.campaign(found) for found in await self.client.campaigns.list(whole=False)]
+        return [smartlead_setup.seen(found) for found in await self.client.campaigns.list(whole=False)]
 
     async def campaign(self, ref: str) -> CampaignSeen:
-        return smartlead_words.campaign(await self.client.get_campaign(ref))
+        return smartlead_setup.seen(await self.client.get_campaign(ref))
 
     async def create_campaign(self, name: str, *, timezone: str = "UTC") -> str:
         """The time zone comes with the schedule."""
         return str(await self.client.create_campaign(name))
 
-    async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings) -> None:
-        await self.client.campaigns.set_schedule(ref, **smartlead_words.schedule_fields(schedule))
-        await self.client.campaigns.set_settings(ref, **smartlead_words.settings_fields(settings))
+    async def set_campaign(self, ref: str, *, schedule: Schedule, settings: CampaignSettings | None) -> None:
+        await self.client.campaigns.set_schedule(ref, **smartlead_setup.schedule_fields(schedule))
+        if settings:
+            await self.client.campaigns.set_settings(ref, **smartlead_setup.settings_fields(settings))
 
     async def set_steps(self, ref: str, steps: Sequence[Step]) -> None:
-        known = {found.seq_number: found.id for found in await self.client.campaigns.sequences(ref)}
-        await self.client.campaigns.set_sequences(ref, [smartlead_words.step_fields(step, known) for step in steps])
+        known = {found.seq_number: found for found in await self.client.campaigns.sequences(ref)}
+        await self.client.campaigns.set_sequences(ref, [smartlead_setup.step_fields(step, known) for step in steps])
 
     async def steps(self, ref: str) -> Sequence[Step]:
-        found = [smartlead_words.step(sequence) for sequence in await self.client.campaigns.sequences(ref)]
+        found = [smartlead_setup.step(sequence) for sequence in await self.client.campaigns.sequences(ref)]
         return sorted(found, key=lambda step: step.position)
+
+    async def campaign_setup(self, ref: str) -> CampaignSetup:
+        campaigns = self.client.campaigns
+        return smartlead_setup.setup(
+            await campaigns.get(ref), await campaigns.sequences(ref), await campaigns.mailboxes(ref)
+        )
 
     async def set_campaign_mailboxes(self, ref: str, mailbox_refs: Sequence[str]) -> None:
         """Adds first, then removes, so that an active campaign is never left without one."""
@@ -278,6 +288,22 @@ class SmartleadPlatform:
 
     async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
         return str(await self.client.configure_webhook(campaign_ref, url, renew=renew) or "")
+
+    async def webhooks(self, campaign_ref: str) -> Sequence[WebhookSeen]:
+        return [smartlead_setup.webhook(hook) for hook in await self.client.webhooks.of(campaign_ref)]
+
+    async def repair_webhook(self, campaign_ref: str, url: str) -> str:
+        """Written again even when it looks right: the vendor disables hooks without showing it (V10)."""
+        hooks = self.client.webhooks
+        mine = [hook for hook in await hooks.of(campaign_ref) if hook.name == smartlead_setup.HOOK]
+        for extra in mine[1:]:
+            await hooks.delete(campaign_ref, extra.id)
+        names = list((await self._category_names()).values())
+        id = mine[0].id if mine else None
+        saved = await hooks.save(
+            campaign_ref, url, name=smartlead_setup.HOOK, categories=names or ["Interested"], id=id
+        )
+        return str(saved or id or "")
 
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
         return smartlead_events.parse(body)

@@ -1,4 +1,4 @@
-"""Smartlead's words in ours and back: states, schedules, settings, steps, mailboxes, leads."""
+"""Smartlead's words in ours and back: states, mailboxes, leads, figures. Campaigns: `smartlead_setup`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import msgspec
 
 from mailfleet.platforms.port import (
-    CampaignSeen,
-    CampaignSettings,
     CampaignState,
     CampaignStats,
     HistoryEntry,
@@ -18,12 +16,10 @@ from mailfleet.platforms.port import (
     MailboxSeen,
     MailboxSpec,
     NewLead,
-    Schedule,
     SentMessage,
-    Step,
     WarmupReading,
 )
-from mailfleet.vendors.smartlead import campaigns, models
+from mailfleet.vendors.smartlead import models
 
 CAMPAIGN_STATES: Mapping[str, CampaignState] = {
     "DRAFTED": "draft", "ACTIVE": "running", "PAUSED": "paused", "STOPPED": "stopped", "COMPLETED": "completed",
@@ -102,71 +98,6 @@ def warmup_reading(stats: models.WarmupStats) -> WarmupReading:
     )
 
 
-def campaign(seen: models.Campaign) -> CampaignSeen:
-    return CampaignSeen(
-        ref=str(seen.id),
-        name=seen.name or "",
-        state=campaign_state(seen.status),
-        created_at=seen.created_at,
-        max_new_leads_per_day=seen.max_leads_per_day,
-        raw=msgspec.to_builtins(seen),
-    )
-
-
-def schedule_fields(schedule: Schedule) -> dict[str, Any]:
-    """Flat, Sunday is 0, at least 3 minutes between mails (smartlead:campaigns/schedule)."""
-    return {
-        "timezone": schedule.timezone,
-        "days_of_the_week": sorted(day % 7 for day in schedule.days),
-        "start_hour": f"{schedule.start_hour:02d}:00",
-        "end_hour": "23:59" if schedule.end_hour >= 24 else f"{schedule.end_hour:02d}:00",
-        "min_time_btw_emails": max(3, schedule.min_gap_minutes),
-        "max_new_leads_per_day": schedule.max_new_leads_per_day,
-    }
-
-
-def settings_fields(settings: CampaignSettings) -> dict[str, Any]:
-    """Tracking is switched off by naming what not to track; the threshold is text (smartlead:campaigns/settings)."""
-    off = {campaigns.NO_OPENS: settings.track_opens, campaigns.NO_CLICKS: settings.track_clicks}
-    fields: dict[str, Any] = {
-        "track_settings": [name for name, wanted in off.items() if not wanted],
-        "send_as_plain_text": settings.plain_text,
-        "follow_up_percentage": settings.follow_up_percent,
-        "unsubscribe_text": settings.unsubscribe_text,
-        "bounce_autopause_threshold": str(settings.bounce_autopause_percent),
-    }
-    return fields | ({"stop_lead_settings": "REPLY_TO_AN_EMAIL"} if settings.stop_on_reply else {})
-
-
-def step_fields(step: Step, known: Mapping[int, int]) -> dict[str, Any]:
-    """One step to write. Its id is kept where the position exists already, so that statistics stay attached."""
-    fields: dict[str, Any] = {
-        "id": known.get(step.position),
-        "seq_number": step.position,
-        "seq_delay_details": {"delay_in_days": step.delay_days},
-        "subject": step.subject,
-        "email_body": step.body,
-    }
-    if step.variants:
-        fields["variant_distribution_type"] = "MANUAL_EQUAL"
-        fields["seq_variants"] = [
-            {"id": None, "subject": subject, "email_body": body, "variant_label": label}
-            for label, subject, body in step.variants
-        ]
-    return fields
-
-
-def step(sequence: models.Sequence) -> Step:
-    variants = [found for found in sequence.sequence_variants or [] if not found.is_deleted]
-    return Step(
-        position=sequence.seq_number,
-        subject=sequence.subject or "",
-        body=sequence.email_body or "",
-        delay_days=(sequence.seq_delay_details and sequence.seq_delay_details.days) or 0,
-        variants=tuple((v.variant_label or "", v.subject or "", v.email_body or "") for v in variants),
-    )
-
-
 def lead_fields(lead: NewLead) -> dict[str, Any]:
     own = {name: lead.fields[name] for name in OWN_FIELDS if name in lead.fields}
     named = {"first_name": lead.first_name, "last_name": lead.last_name, "company_name": lead.company}
@@ -214,6 +145,7 @@ def sent_message(row: models.MessageRow) -> SentMessage | None:
         bounced=bool(row.is_bounced),
         unsubscribed=bool(row.is_unsubscribed),
         mailbox_ref=None if row.email_account_id is None else str(row.email_account_id),
+        variant_ref=None if row.seq_variant_id is None else str(row.seq_variant_id),
     )
 
 

@@ -519,6 +519,9 @@ class Legal(Section, frozen=True):
     source_required: bool = True
     retention_days: Days = 90
     """After so many days a lead that was never sent to, or never answered, is purged (L12)."""
+    open_tracking_allowed: bool = True
+    """A client's override forbids what its countries do not allow (L15); campaigns have it off by themselves (S12c)."""
+    click_tracking_allowed: bool = True
 
 
 class Dns(Section, frozen=True):

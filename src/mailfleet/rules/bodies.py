@@ -10,12 +10,17 @@ _LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
 
 
+def is_html(body: str) -> bool:
+    """Is it written in HTML? A lone `<` in plain text is none."""
+    return _MARKUP.search(body) is not None
+
+
 def to_html(body: str) -> str:
     """The body as HTML: as it stands when it is HTML already, else escaped, in paragraphs, its addresses as links.
 
     Merge fields (`{{first_name}}`) pass through unchanged.
     """
-    if _MARKUP.search(body):
+    if is_html(body):
         return body
     text = body.replace("\r\n", "\n").strip()
     return "".join(f"<p>{_lines(paragraph)}</p>" for paragraph in _PARAGRAPHS.split(text) if paragraph)

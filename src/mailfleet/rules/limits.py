@@ -173,6 +173,13 @@ def refuse_over(limits: SendLimits, planned: int) -> None:
         )
 
 
+def most_a_day(limits: SendLimits, wanted: Mapping[str, int], factor: float = 1.0) -> int:
+    """All campaign mail of a mailbox in PRODUCTION whose campaigns want this much each (S2)."""
+    rule = limits.production
+    most = min(max(rule.campaign_per_mailbox, *wanted.values()), rule.hard_limit - rule.warmup_reserve)
+    return int(most * max(0.0, min(1.0, factor)))
+
+
 def shares(cap: int, wanted: Mapping[str, int]) -> dict[str, int]:
     """`cap` divided over campaigns: none above what it wants, together never above `cap`, as even as possible.
 

@@ -98,6 +98,21 @@ def sendable_hours(window: Window, day: date) -> float:
     return max(0.0, (end - start).total_seconds() / 3600)
 
 
+def slots(window: Window, day: date, gap_minutes: int) -> int:
+    """Mails one mailbox can send within that day's hours, at least `gap_minutes` apart, the first at the opening."""
+    minutes = sendable_hours(window, day) * 60
+    # The closing minute itself is outside: a window of 60 minutes takes six mails 10 minutes apart.
+    return int(-(-minutes // max(1, gap_minutes)))
+
+
+def left_slots(window: Window, at: datetime, gap_minutes: int) -> int:
+    """As `slots`, for what is left of the day that holds `at`."""
+    opened = next(openings(window, at), None)
+    if opened is None or local_day(window.timezone, opened[0]) != local_day(window.timezone, at):
+        return 0
+    return int(-(-((opened[1] - opened[0]).total_seconds() / 60) // max(1, gap_minutes)))
+
+
 def _span(window: Window, day: date) -> tuple[datetime, datetime]:
     return _instant(window.timezone, day, window.start_hour), _instant(window.timezone, day, window.end_hour)
 

@@ -241,6 +241,14 @@ async def _resume(fleet: Fleet, scope: Scope, scope_id: str, actor_kind: ActorKi
             await _suspend(fleet, mailbox, False)
 
 
+async def resume(fleet: Fleet, campaign_id: UUID) -> None:
+    """Runs a campaign again that was paused without a hold (`campaigns.pause_for`), unless one stands by now."""
+    async with fleet.db.connection() as db:
+        found = await holds.campaigns_under(db, "campaign", str(campaign_id))
+    for campaign in found:
+        await _resume_campaign(fleet, campaign, "person")
+
+
 async def _resume_campaign(fleet: Fleet, campaign: CampaignAt, actor_kind: ActorKind) -> None:
     paused_by: Sequence[ActorKind] = ("machine", "person") if actor_kind == "person" else ("machine",)
     now = fleet.clock.now()

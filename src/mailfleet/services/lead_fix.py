@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 
 from mailfleet.errors import BadFile, NotAllowed, Unknown
-from mailfleet.rules import campaigns as campaign_rules
 from mailfleet.rules import country as countries
+from mailfleet.rules import rendering
 from mailfleet.rules.address import company_key, is_formula
 from mailfleet.rules.campaigns import CampaignConfig
 from mailfleet.services import lead_rows
@@ -110,7 +110,7 @@ async def _judge(fleet: Fleet, db: Connection, found: Sequence[Lead]) -> Fixed:
         config = configs[lead.campaign_id]
         if lead.invalid_reason.startswith("refused"):
             bad[lead.id] = lead.invalid_reason
-        elif config and (missing := campaign_rules.missing_fields(config, lead.merge_values())):
+        elif config and (missing := rendering.missing_fields(config, lead.merge_values())):
             bad[lead.id] = "empty merge fields: " + ", ".join(missing)
     good = [lead.id for lead in found if lead.id not in bad]
     if bad:

@@ -13,10 +13,11 @@ import msgspec
 
 from mailfleet.errors import Ambiguous, Busy, NotAllowed, VendorError
 from mailfleet.platforms.port import AddedLeads, NewLead, SendingPlatform
-from mailfleet.rules import campaigns as campaign_rules
 from mailfleet.rules.campaigns import CampaignConfig
 from mailfleet.rules.errors_matrix import action_for
-from mailfleet.services import alerts, commands, dedup, lead_source, mirror, pace, suppression
+from mailfleet.rules.rendering import clean, lacking, lead_fields, needed_fields
+from mailfleet.services import alerts, campaign_capacity, commands, dedup, lead_source, mirror, pace, suppression
+from mailfleet.services.campaign_parts import config_of
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import next_vendor_day
@@ -92,12 +93,22 @@ async def _push_all(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[in
         size = await pace.batch(fleet, campaign.platform, most)
         done += await _push_batch(fleet, campaign, ref, ids[start : start + size])
         start += size
+    if done.added and campaign.state == "running":
+        await _on_again(fleet.platform(campaign.platform), ref)
     return done
 
 
+async def _on_again(platform: SendingPlatform, ref: str) -> None:
+    """A platform completes a campaign whose leads are all through (V12): the new ones need it to run. A pause stays."""
+    if (await platform.campaign(ref)).state == "completed":
+        await platform.start_campaign(ref)
+
+
 async def ready(fleet: Fleet, campaign: Campaign, *, limit: int = 100_000) -> list[int]:
-    """Leads that may be pushed to this campaign now; those of the client without a campaign if it is the only one."""
+    """Leads that may be pushed to this campaign now, as many as it has room for; those of the client without a
+    campaign if it is the only one."""
     async with fleet.db.connection() as db:
+        limit = min(limit, await campaign_capacity.room(fleet, db, campaign))
         alone = await campaigns.only_running(db, campaign.id)
         return await leads.ready(db, campaign_id=campaign.id, client_id=campaign.client_id, shared=alone, limit=limit)
 
@@ -141,7 +152,7 @@ async def _push_batch(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[
         return done
     platform = fleet.platform(campaign.platform)
     try:
-        answer = await _add(platform, ref, claimed)
+        answer = await _add(platform, ref, claimed, config_of(campaign))
     except Ambiguous:
         await _mark(fleet, batch_id, "ambiguous", {"reason": "outcome unknown"})
         return done + Pushed(unsettled=len(claimed))
@@ -188,11 +199,11 @@ async def _validate(
     fleet: Fleet, db: Connection, campaign: Campaign, found: Sequence[Lead]
 ) -> tuple[list[int], dict[str, int]]:
     """Leads whose merge fields are all there; the others are set aside with the reason (spec 6)."""
-    config = msgspec.convert(campaign.config, CampaignConfig)
+    needed = needed_fields(config_of(campaign))
     bad = {
         lead.id: "empty merge fields: " + ", ".join(missing)
         for lead in found
-        if (missing := campaign_rules.missing_fields(config, lead.merge_values()))
+        if (missing := lacking(needed, lead.merge_values()))
     }
     now = fleet.clock.now()
     if bad:
@@ -206,14 +217,14 @@ async def _validate(
     return [lead.id for lead in found if lead.id not in bad], {"invalid": len(bad)} if bad else {}
 
 
-async def _add(platform: SendingPlatform, ref: str, claimed: Sequence[Lead]) -> AddedLeads:
+async def _add(platform: SendingPlatform, ref: str, claimed: Sequence[Lead], config: CampaignConfig) -> AddedLeads:
     """Adds them; where the platform's counters leave some unexplained and it does not have them, these are asked for
     again in halves, until a counter speaks of one alone. What stays silent even then waits for tomorrow."""
-    answer = await platform.add_leads(ref, [_new_lead(lead) for lead in claimed])
+    answer = await platform.add_leads(ref, [_new_lead(lead, config) for lead in claimed])
     if not answer.unexplained:
         return answer
     try:
-        return await _explained(platform, ref, claimed, answer)
+        return await _explained(platform, ref, claimed, answer, config)
     except VendorError as error:
         raise Ambiguous(
             f"Leads were added and not all of them are explained: {error}", vendor=error.vendor,
@@ -221,7 +232,9 @@ async def _add(platform: SendingPlatform, ref: str, claimed: Sequence[Lead]) -> 
         ) from error  # fmt: skip
 
 
-async def _explained(platform: SendingPlatform, ref: str, claimed: Sequence[Lead], answer: AddedLeads) -> AddedLeads:
+async def _explained(
+    platform: SendingPlatform, ref: str, claimed: Sequence[Lead], answer: AddedLeads, config: CampaignConfig
+) -> AddedLeads:
     there = await _read(platform, ref, set(answer.unexplained))
     unclear = [lead for lead in claimed if lead.email_norm in answer.unexplained and lead.email_norm not in there]
     told = msgspec.structs.replace(answer, added={**answer.added, **there}, unexplained=())
@@ -229,7 +242,7 @@ async def _explained(platform: SendingPlatform, ref: str, claimed: Sequence[Lead
         return msgspec.structs.replace(told, not_taken=(*told.not_taken, unclear[0].email_norm))
     middle = (len(unclear) + 1) // 2
     for half in (unclear[:middle], unclear[middle:]):
-        told = _joined(told, await _add(platform, ref, half)) if half else told
+        told = _joined(told, await _add(platform, ref, half, config)) if half else told
     return told
 
 
@@ -243,13 +256,15 @@ def _joined(one: AddedLeads, other: AddedLeads) -> AddedLeads:
     )
 
 
-def _new_lead(lead: Lead) -> NewLead:
+def _new_lead(lead: Lead, config: CampaignConfig) -> NewLead:
+    """Its values as a preview shows them: one line, no markup, no merge fields of their own."""
+    own = {name: clean(value) for name, value in lead.fields.items()}
     return NewLead(
         email=lead.email_norm,
-        first_name=lead.first_name,
-        last_name=lead.last_name,
-        company=lead.company,
-        fields={name: str(value) for name, value in lead.fields.items()},
+        first_name=clean(lead.first_name),
+        last_name=clean(lead.last_name),
+        company=clean(lead.company),
+        fields={**own, **lead_fields(config, lead.merge_values())},
     )
 
 

@@ -10,8 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from mailfleet.rules import campaigns as campaign_rules
-from mailfleet.rules import referral, reply_actions
+from mailfleet.rules import referral, rendering, reply_actions
 from mailfleet.rules import replies as reply_rules
 from mailfleet.rules.reply_actions import Plan
 from mailfleet.services import alerts, commands, suppression
@@ -84,7 +83,7 @@ def _sent_text(lead: Lead | None, steps: Sequence[tuple[str, str]]) -> str:
     if lead is None or not steps:
         return ""
     values = lead.merge_values()
-    return "\n".join(campaign_rules.render(f"{subject}\n{body}", values) for subject, body in steps)
+    return "\n".join(rendering.render(f"{subject}\n{body}", values) for subject, body in steps)
 
 
 def _reply(judged: Judged) -> Reply:

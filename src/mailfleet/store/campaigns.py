@@ -55,7 +55,11 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     state: str
     connected: bool | None
+    domain_id: UUID | None
+    domain: str | None
     domain_state: str | None
+    display_name: str
+    limit_factor: float
     daily_cap: int
     ref: str | None
 
@@ -87,12 +91,7 @@ async def add(
             "hash": config_hash,
         },
     )
-    found = await row(
-        db,
-        Campaign,
-        "select " + _COLUMNS + " from mailfleet.campaigns where client_id = %s and name = %s",
-        [client_id, name],
-    )
+    found = await named(db, client_id, name)
     assert found is not None
     return found
 
@@ -118,6 +117,36 @@ async def find(db: Connection, key: str) -> Sequence[Campaign]:
         + " from mailfleet.campaigns where id::text = %(key)s or name = %(key)s order by created_at",
         {"key": key},
     )
+
+
+async def named(db: Connection, client_id: UUID, name: str) -> Campaign | None:
+    return await row(
+        db,
+        Campaign,
+        "select " + _COLUMNS + " from mailfleet.campaigns where client_id = %s and name = %s",
+        [client_id, name],
+    )
+
+
+async def put_config(db: Connection, id: UUID, config: Mapping[str, object], config_hash: str) -> None:
+    """Of a campaign that was started: the plan decided that it may."""
+    await execute(
+        db,
+        "update mailfleet.campaigns set config = %s, config_hash = %s, version = version + 1 where id = %s",
+        [Json(dict(config)), config_hash, id],
+    )
+
+
+async def pause_for(db: Connection, id: UUID, *, by: Literal["machine", "person"], reason: str, at: datetime) -> bool:
+    """Marks a running campaign as paused without a hold: what asked for it lets it run again by itself."""
+    changed = await execute(
+        db,
+        """update mailfleet.campaigns
+           set state = 'paused', state_since = %s, version = version + 1, paused_by = %s, pause_reason = %s
+           where id = %s and state = 'running'""",
+        [at, by, reason, id],
+    )
+    return changed == 1
 
 
 async def every(db: Connection, *, states: Sequence[State] = (), client_id: UUID | None = None) -> Sequence[Campaign]:
@@ -212,8 +241,8 @@ async def senders(db: Connection, campaign_id: UUID) -> Sequence[Sender]:
     return await rows(
         db,
         Sender,
-        """select m.id, m.address, m.client_id, m.timezone, m.state, m.connected, d.state as domain_state,
-                  cm.daily_cap, k.ref
+        """select m.id, m.address, m.client_id, m.timezone, m.state, m.connected, m.domain_id, d.name as domain,
+                  d.state as domain_state, m.display_name, m.limit_factor::float8 as limit_factor, cm.daily_cap, k.ref
            from mailfleet.campaign_mailboxes cm
            join mailfleet.campaigns c on c.id = cm.campaign_id
            join mailfleet.mailboxes m on m.id = cm.mailbox_id
@@ -225,17 +254,34 @@ async def senders(db: Connection, campaign_id: UUID) -> Sequence[Sender]:
     )
 
 
-async def wanted_elsewhere(db: Connection, mailbox_id: UUID, campaign_id: UUID) -> Mapping[str, int]:
-    """What other sending campaigns ask of this mailbox a day, by campaign."""
+async def wanted_elsewhere(
+    db: Connection, mailbox_ids: Sequence[UUID], campaign_id: UUID
+) -> Mapping[UUID, Mapping[str, int]]:
+    """What other sending campaigns ask of these mailboxes a day by their configuration, by campaign."""
     found = await tuples(
         db,
-        """select cm.campaign_id::text, cm.daily_cap
+        """select cm.mailbox_id, cm.campaign_id::text, coalesce((c.config->>'daily_per_mailbox')::int, 0)
            from mailfleet.campaign_mailboxes cm join mailfleet.campaigns c on c.id = cm.campaign_id
-           where cm.mailbox_id = %s and cm.campaign_id <> %s and cm.removed_at is null
+           where cm.mailbox_id = any(%s) and cm.campaign_id <> %s and cm.removed_at is null
              and c.state in ('ready', 'running', 'paused')""",
-        [mailbox_id, campaign_id],
+        [list(mailbox_ids), campaign_id],
     )
-    return dict(found)
+    wanted: dict[UUID, dict[str, int]] = {id: {} for id in mailbox_ids}
+    for mailbox, campaign, n in found:
+        wanted[mailbox][campaign] = n
+    return wanted
+
+
+async def put_shares(db: Connection, mailbox_id: UUID, shares: Mapping[str, int]) -> None:
+    """Each campaign's part of what this mailbox sends a day."""
+    items = [{"campaign_id": id, "daily_cap": n} for id, n in shares.items()]
+    await execute(
+        db,
+        """update mailfleet.campaign_mailboxes cm set daily_cap = g.daily_cap
+           from json_to_recordset(%s::json) as g(campaign_id uuid, daily_cap int)
+           where cm.campaign_id = g.campaign_id and cm.mailbox_id = %s and cm.removed_at is null""",
+        [json_rows(items), mailbox_id],
+    )
 
 
 async def set_factor(db: Connection, id: UUID, factor: float) -> None:
