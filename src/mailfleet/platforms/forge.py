@@ -28,8 +28,8 @@ from mailfleet.platforms.port import (
     Schedule,
     SentMessage,
     Step,
-    remaining,
     WebhookSeen,
+    remaining,
 )
 from mailfleet.platforms.settling import Finding, OpenWrite
 from mailfleet.vendors.salesforge.client import SalesforgeClient

@@ -32,8 +32,8 @@ from mailfleet.platforms.port import (
     Step,
     WarmupReading,
     WarmupSettings,
-    remaining,
     WebhookSeen,
+    remaining,
 )
 from mailfleet.platforms.settling import Finding, OpenWrite
 from mailfleet.platforms.smartlead_leads import sorted_out

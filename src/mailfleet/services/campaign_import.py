@@ -11,8 +11,7 @@ import structlog
 
 from mailfleet.errors import BadFile, NotAllowed, Unknown
 from mailfleet.platforms.port import CampaignSeen, SendingPlatform
-from mailfleet.rules import campaigns as config_rules
-from mailfleet.rules import mapping
+from mailfleet.rules import campaign_file, mapping
 from mailfleet.rules.mapping import Form, Mapped, Source
 from mailfleet.services import campaigns
 from mailfleet.services.context import Fleet
@@ -106,7 +105,7 @@ def _problems(fleet: Fleet, found: Mapped) -> list[str]:
     if found.asked:
         return []
     try:
-        config_rules.parse(found.config, fleet.policy.send_limits)
+        campaign_file.parse(found.config, fleet.policy.send_limits)
     except BadFile as error:
         return [error.what]
     return []

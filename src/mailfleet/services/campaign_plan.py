@@ -26,7 +26,7 @@ from mailfleet.services.campaign_parts import (
 )
 from mailfleet.services.clients import the_client
 from mailfleet.services.context import Fleet
-from mailfleet.store import campaign_applies, campaign_leads, campaigns, links, mailboxes
+from mailfleet.store import campaign_applies, campaign_leads, campaigns, links, mailboxes, migrations
 from mailfleet.store.campaigns import Campaign
 from mailfleet.store.clients import Client
 from mailfleet.store.database import Connection
@@ -107,7 +107,7 @@ async def ground_of(fleet: Fleet, config: Mapping[str, Any]) -> tuple[Fleet, Gro
 
 async def _ground(fleet: Fleet, db: Connection, client: Client, config: CampaignConfig) -> Ground:
     campaign = await campaigns.named(db, client.id, config.name)
-    platform = campaign.platform if campaign else fleet.default_platform
+    platform = campaign.platform if campaign else await migrations.home(db, fleet.default_platform)
     refs = await links.refs(db, platform=platform, kind="mailbox")
     boxes, refused = await _staff(db, client, config)
     refused += [f"{box.address} is not connected to {platform}" for box in boxes if str(box.id) not in refs]
