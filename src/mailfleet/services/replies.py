@@ -12,6 +12,7 @@ import msgspec
 
 from mailfleet.rules import referral, rendering, reply_actions
 from mailfleet.rules import replies as reply_rules
+from mailfleet.rules.campaigns import STEPS_MAX
 from mailfleet.rules.reply_actions import Plan
 from mailfleet.services import alerts, commands, suppression
 from mailfleet.services.context import Fleet
@@ -60,7 +61,7 @@ async def _texts(db: Connection, facts: Sequence[Fact]) -> Mapping[object, Seque
         for fact in facts
         if fact.event.campaign_id is not None and not fact.given.detail.get("sent_text")
     }
-    return {id: await replies.sent_text(db, id, campaign_rules.STEPS_MAX) for id in campaigns}
+    return {id: await replies.sent_text(db, id, STEPS_MAX) for id in campaigns}
 
 
 def _judged(fleet: Fleet, fact: Fact, lead: Lead | None, texts: Mapping[object, Sequence[tuple[str, str]]]) -> Judged:
