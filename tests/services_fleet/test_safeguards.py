@@ -16,6 +16,8 @@ from mailfleet.store import links
 
 pytestmark = pytest.mark.anyio
 ADDRESS = "ann.lee@brightwater-mailfleet-demo.com"
+CONFIG = """{"name": "one", "sequence": [], "daily_per_mailbox": 40, "warmup_reserve": 20, "schedule":
+    {"timezone": "Australia/Sydney", "days": [1, 2, 3, 4, 5, 6, 7], "start_hour": 0, "end_hour": 24}}"""
 
 
 @pytest.fixture
@@ -30,8 +32,8 @@ async def sending(world: Any) -> Any:
     )  # fmt: skip
     await world.do(
         """insert into mailfleet.campaigns (client_id, name, state, state_since, config, config_hash, created_at)
-           values (%s, 'one', 'running', %s, '{}', '', %s)""",
-        client, world.clock.now(), world.clock.now(),
+           values (%s, 'one', 'running', %s, %s::jsonb, '', %s)""",
+        client, world.clock.now(), CONFIG, world.clock.now(),
     )  # fmt: skip
     world.client, world.campaign = client, (await world.ask("select id from mailfleet.campaigns"))[0][0]
     world.mailbox = (await world.ask("select id from mailfleet.mailboxes"))[0][0]
