@@ -24,7 +24,7 @@ from tests.reconcile.vendors import START, opened
 from tests.sandbox_fixture import Sandbox
 
 from mailfleet.services import campaigns, clients, imports, push
-from mailfleet.store import migrate
+from mailfleet.store import leads, migrate
 from mailfleet.store.database import Database
 from mailfleet.store.embedded import LocalPostgres
 
@@ -46,13 +46,16 @@ async def prepare(dsn: str, info: dict[str, Any], file: Path) -> tuple[Any, str]
 
 
 async def pushing(dsn: str, info: dict[str, Any], campaign_id: Any) -> None:
-    """Everything there is to push; what it does is what `mailfleet lead push --yes` does."""
+    """Everything there is to push, whatever the campaign's mailboxes could send in a day."""
     async with Database(dsn) as database, opened(database, info) as fleet:
         platform = fleet.platforms["smartlead"]
         platform.capabilities = type(platform.capabilities)(max_leads_per_call=PER_KILL, warmup=False)
         async with fleet.db.connection() as db:
             campaign = await campaigns.campaigns.need(db, campaign_id)
-        await push.push_ready(fleet, campaign)
+            ids = await leads.ready(
+                db, campaign_id=campaign.id, client_id=campaign.client_id, shared=True, limit=100_000
+            )
+        await push.push(fleet, campaign.id, ids)
 
 
 def start(dsn: str, info: dict[str, Any], campaign_id: Any) -> int:
