@@ -430,7 +430,7 @@ async def test_warmup_failed_and_dns_misconfigured(agency: Agency, monkeypatch: 
 
 
 async def settle(agency: Agency) -> None:
-    ours, seen = await mailboxes.survey(agency.fleet)
+    ours, seen, _ = await mailboxes.survey(agency.fleet)
     await rounds.settle(agency.fleet, [each.id for each in ours], seen)
     await agency.monitor()
 

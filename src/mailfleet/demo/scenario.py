@@ -120,7 +120,8 @@ async def play(rig: Rig, plan: Plan, tell: Tell, examples: Path) -> Played:
     await _warm_up(stage)
     tell("starting the campaign", 0.40)
     campaign_id = await _campaign(stage, examples)
-    await _sending_days(stage, campaign_id)
+    if campaign_id:
+        await _sending_days(stage, campaign_id)
     return Played(
         suppressed=suppressed,
         imported=imported,
@@ -198,6 +199,8 @@ async def _campaign(stage: Stage, examples: Path) -> str:
 
     config: dict[str, Any] = {"client_id": CLIENT, **tomllib.loads((examples / "campaign.toml").read_text())}
     made = await stage.run(smartlead_campaign_flow, action="create", campaign_config=config)
+    if not made["success"]:  # no domain is verified: nothing may be sent, and the checks say so
+        return ""
     campaign_id: str = made["campaign_id"]
     if stage.plan.rivals:
         await _both_at_once(stage, campaign_id, {**config, "name": f"{config['name']} (rival)"})
