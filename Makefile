@@ -47,8 +47,10 @@ bench: .venv/dev ## Measure what is promised about speed, each beside its raw li
 docs: .venv/dev ## Write the generated pages of docs/ anew
 	@$(RUN) python -m tests.docs.generate
 
-prove: .venv/dev ## The demo over several worlds, each twice
-	@for seed in 1 2 3 4 5; do for turn in 1 2; do .venv/bin/mailfleet demo --json --seed $$seed > /tmp/mailfleet-prove.$$$$ || exit 1; done; echo "seed $$seed holds"; done
+PROOFS := worlds saga_stateful saga_kills receiver_crash applier_crash pusher_crash receiver_fuzz sandbox_fuzz \
+	safeguards_rates safeguards_sixty_days
+prove: .venv/dev ## The long campaigns in full (hours): worlds, crashes, fuzzing, rates. Figures belong in docs/proof.md
+	@for each in $(PROOFS); do echo "== $$each"; $(RUN) python -m proofs.$$each || exit 1; done
 
 clean: ## Remove what the demo and the tests left on this machine
 	@rm -rf .mailfleet .pytest_cache .ruff_cache .hypothesis

@@ -59,7 +59,7 @@ def import_(*, review: Review = None, platform: Platform = "forge", yes: Yes = F
 
 @app.command
 def suppressions(*, platform: Platform = "forge", yes: Yes = False, json: Json = False) -> None:
-    """Takes the platform's block list, opt-outs and dead addresses into ours. Without --yes they are counted."""
+    """Takes the platform's block list and opt-outs into ours. Without --yes they are counted."""
     show_one(asyncio.run(_suppressions(platform, yes)), as_json=json)
 
 
