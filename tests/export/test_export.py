@@ -20,7 +20,7 @@ from tests.export.source import Book, people
 from mailfleet.clock import FixedClock
 from mailfleet.errors import AlreadyThere, BadFile, ConfigError, ExportError, LostKey, ShelfError, Tampered, TimedOut
 from mailfleet.platforms.shelves import ObjectShelf, bucket, folder
-from mailfleet.services import archives, export
+from mailfleet.services import archives, export, restored
 from mailfleet.services.context import Fleet
 from mailfleet.services.restored import Restored
 from mailfleet.services.sealing import Opener, Seal, key_file, new_key
@@ -239,6 +239,23 @@ async def test_it_is_restored_from_bucket_and_key_alone_and_exported_again_it_is
     }
 
 
+async def test_an_archive_is_exported_again_only_where_it_was_restored_and_never_as_the_platform_itself(
+    fleet: Fleet, shelf: ObjectShelf, keys: Keys
+) -> None:
+    seal, opener, _ = keys
+    made = await export.run(fleet, Book(people(40), LOGINS), [shelf], seal)
+    with pytest.raises(ExportError, match="not restored"):
+        await restored.find(fleet, made.prefix)
+    await archives.restore(fleet, shelf, made.prefix, opener)
+    stopped = Book(people(40))
+    stopped.fail_at = 30
+    with pytest.raises(TimedOut):
+        await export.run(fleet, stopped, [shelf], seal)
+    again = await export.run(fleet, await restored.find(fleet, str(made.id)), [shelf], seal)
+    assert again.id not in (made.id, (await export.run(fleet, Book(people(40)), [shelf], seal)).id)
+    assert (await said(shelf, again.prefix, opener)).datasets["logins"].rows == 2
+
+
 async def test_tables_load_into_a_spreadsheet_and_into_postgres_unchanged(
     fleet: Fleet, shelf: ObjectShelf, keys: Keys, database: Database
 ) -> None:
@@ -248,14 +265,16 @@ async def test_tables_load_into_a_spreadsheet_and_into_postgres_unchanged(
         {"id": "2", "name": "=cmd()", "note": "@SUM(A1)"},
         {"id": "3", "name": "", "note": None},
         {"id": "4", "name": "-12.5", "note": "é \u2028 漢"},
+        {"id": "5", "name": "\rline", "note": "a\r\nb"},
+        {"id": "6", "name": ["a", "b"], "note": "\0-x"},
     ]
     made = await export.run(fleet, Book(rows), [shelf], seal)
     (part,) = (await said(shelf, made.prefix, opener)).datasets["people"].parts
     text = opener.decrypt("csv", await shelf.read(part.files["csv"].key))
-    read = list(csv.reader(io.StringIO(text.decode())))
+    read = list(csv.reader(io.StringIO(text.decode(), newline="")))
     assert read == [
         ["id", "name", "note"], ["1", 'Quote " and, comma', "two\nlines"], ["2", "'=cmd()", "'@SUM(A1)"],
-        ["3", "", ""], ["4", "-12.5", "é \u2028 漢"],
+        ["3", "", ""], ["4", "-12.5", "é \u2028 漢"], ["5", "'\rline", "a\r\nb"], ["6", '["a","b"]', "'-x"],
     ]  # fmt: skip
     async with database.transaction() as db:
         await db.execute("create temporary table loaded (id text, name text, note text)")

@@ -14,8 +14,8 @@ from cyclopts import App, Parameter
 from mailfleet.cli.output import Json, Limit, Yes, emit, say, show, show_one
 from mailfleet.cli.session import opened, started
 from mailfleet.errors import ConfigError
-from mailfleet.platforms.archive import Shelf
-from mailfleet.services import archives, export, moves
+from mailfleet.platforms.archive import ExportSource, Shelf
+from mailfleet.services import archives, export, moves, restored
 from mailfleet.services.context import Fleet
 from mailfleet.services.sealing import Opener, Seal, key_file, new_key
 from mailfleet.store import exports
@@ -37,6 +37,18 @@ def forge(*, anew: bool = False, json: Json = False) -> None:
         Begin another export although one is unfinished.
     """
     emit_one(asyncio.run(_export("forge", anew)), json)
+
+
+@app.command
+def again(archive: str, *, json: Json = False) -> None:
+    """Export an archive that was restored here once more, to the recipients and places that are set now.
+
+    Parameters
+    ----------
+    archive
+        Its id or its name.
+    """
+    emit_one(asyncio.run(_again(archive)), json)
 
 
 @app.command
@@ -100,13 +112,18 @@ _COLUMNS = ("id", "source", "state", "started_at", "finished_at", "verified_at",
 
 async def _export(source: str, anew: bool) -> Mapping[str, Any]:
     async with opened() as fleet:
-        seal = Seal(fleet.export_recipients)
-        made = await export.run(fleet, fleet.sources[source], fleet.shelves, seal, anew=anew)
-        async with fleet.db.connection() as db:
-            parts = await exports.parts(db, made.id)
-    rows: dict[str, int] = {}
-    for part in parts:
-        rows[part.dataset] = rows.get(part.dataset, 0) + part.rows
+        return await _run(fleet, fleet.sources[source], anew)
+
+
+async def _again(archive: str) -> Mapping[str, Any]:
+    async with opened() as fleet:
+        return await _run(fleet, await restored.find(fleet, archive), anew=False)
+
+
+async def _run(fleet: Fleet, source: ExportSource, anew: bool) -> Mapping[str, Any]:
+    made = await export.run(fleet, source, fleet.shelves, Seal(fleet.export_recipients), anew=anew)
+    async with fleet.db.connection() as db:
+        rows = await exports.rows_by_dataset(db, made.id)
     return {"archive": made.prefix, "id": made.id, "places": made.places, "recipients": made.recipients, "rows": rows}
 
 
@@ -151,6 +168,7 @@ async def _restore(archive: str, opener: Opener, place: str, yes: bool) -> dict[
     return {
         "archive": str(found.archive), "source": found.source, "exported": found.started_at, "restored": yes,
         "rows": {name: dataset.rows for name, dataset in found.datasets.items()},
+        "digests": {name: dataset.digest for name, dataset in found.datasets.items()},
         "incomplete": sorted(name for name, dataset in found.datasets.items() if not dataset.complete),
     }  # fmt: skip
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_UNIT = "\x1f"
+FORMULA = frozenset("=+-@\t\r")
 _SPECIAL = ('"', ",", "\n", "\r", "\0")
-_STARTS = tuple(_UNIT + each for each in FORMULA)
+_MODULUS = 1 << 256
 _canonical = msgspec.json.Encoder(order="deterministic")
 
 
@@ -25,25 +24,22 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def header(columns: Sequence[str]) -> bytes:
-    return (",".join(_cell(name) for name in columns) + "\n").encode()
+    return csv_lines([dict(zip(columns, columns, strict=True))], columns)
 
 
-def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+def csv_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
     """A line a row, without the header. None is an empty cell, text stands as it is, anything else as JSON."""
-    lines = [_line([_text(row.get(name)) for name in columns]) for row in rows]
-    return ("\n".join(lines) + "\n").encode("utf-8", "replace") if lines else b""
+    cells = [_column([row.get(name) for row in rows]) for name in columns]
+    lines = map(",".join, zip(*cells, strict=True))
+    # One empty cell alone would be an empty line, which readers skip.
+    text = "\n".join(lines if len(columns) > 1 else [line or '""' for line in lines])
+    return (text + "\n").encode("utf-8", "replace") if rows else b""
 
 
-def digest(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Of the rows as a set: the same content in another order, or in other pages, has the same digest."""
-    total = 0
-    for row in rows:
-        total = (total + row_digest(row)) % _MODULUS
-    return f"{total:064x}"
-
-
-def row_digest(row: Mapping[str, Any]) -> int:
-    return int.from_bytes(hashlib.sha256(_canonical.encode(row)).digest(), "big")
+def digest(lines: bytes) -> str:
+    """Of JSON lines as a set of rows: the same content in another order, or cut elsewhere, has the same digest."""
+    sha256, number = hashlib.sha256, int.from_bytes
+    return f"{sum(number(sha256(line).digest(), 'big') for line in lines.splitlines()) % _MODULUS:064x}"
 
 
 def combined(one: str, other: str) -> str:
@@ -51,33 +47,33 @@ def combined(one: str, other: str) -> str:
     return f"{(int(one or '0', 16) + int(other or '0', 16)) % _MODULUS:064x}"
 
 
-_MODULUS = 1 << 256
+def _column(values: Sequence[Any]) -> Sequence[str]:
+    """Cells of one column. A look at a whole column costs less than one at every cell, and most columns are plain."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        joined = "\x1f".join(values)
+        if not (any(each in joined for each in _SPECIAL) or {each[:1] for each in values} & FORMULA):
+            return values
+    elif not kinds & {str, type(None)}:
+        return _objects(values)
+    return [_cell(each) for each in values]
 
 
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else _canonical.encode(value).decode()
+def _objects(values: Sequence[Any]) -> Sequence[str]:
+    """A column that holds no text: each cell as JSON, in which no line ends."""
+    lines = _canonical.encode_lines(values).decode()
+    if not any(each in lines for each in _SPECIAL[:2]):
+        return lines.split("\n")[:-1]
+    return [f'"{line}"' for line in lines.replace('"', '""').split("\n")[:-1]]
 
 
-def _line(cells: Sequence[str]) -> str:
-    """Most lines need no quoting at all; a few looks at the whole line cost less than one at every cell."""
-    joined = _UNIT.join(cells)
-    plain = joined.count(_UNIT) == len(cells) - 1 and not any(each in joined for each in _SPECIAL)
-    if plain and not joined.startswith(FORMULA) and not any(each in joined for each in _STARTS):
-        # One empty cell alone would be an empty line, which readers skip.
-        return joined.replace(_UNIT, ",") if joined else _cell("", alone=len(cells) == 1) + "," * (len(cells) - 1)
-    return ",".join(_cell(cell) for cell in cells)
-
-
-def _cell(text: str, *, alone: bool = False) -> str:
-    if "\0" in text:
-        text = text.replace("\0", "")
-    if text.startswith(FORMULA) and not _number(text):
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = value.replace("\0", "") if isinstance(value, str) else _canonical.encode(value).decode()
+    if isinstance(value, str) and text[:1] in FORMULA and not _number(text):
         text = f"'{text}"
-    if alone or any(each in text for each in _SPECIAL):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    return '"' + text.replace('"', '""') + '"' if any(each in text for each in _SPECIAL) else text
 
 
 def _number(text: str) -> bool:

@@ -9,7 +9,7 @@ from mailfleet.sandbox.world import World
 
 def hexes(world: World, length: int, *parts: object) -> str:
     """`length` hexadecimal digits that belong to these parts in this world."""
-    text = "\x1f".join(str(part) for part in (world.seed, *parts))
+    text = "\x1f".join(map(str, (world.seed, *parts)))
     return hashlib.blake2b(text.encode(), digest_size=(length + 1) // 2).hexdigest()[:length]
 
 

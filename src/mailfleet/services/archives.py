@@ -55,6 +55,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     datasets: dict[str, DatasetSaid]
     not_given: dict[str, str]
+    remarks: dict[str, str] = {}
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,14 +117,14 @@ async def verify_opened(shelf: Shelf, prefix: str, opener: Opener) -> Checked:
                 if fault:
                     faults.append(fault)
                 elif kind == "jsonl":
-                    lines = _lines(opener.decrypt(file.key, data))
-                    rows, digest = rows + len(lines), table_files.digest(lines)
-                    total = table_files.combined(total, digest)
-                    if (len(lines), digest) != (part.rows, part.digest):
+                    clear = opener.decrypt(file.key, data)
+                    number, digest = clear.count(b"\n"), table_files.digest(clear)
+                    rows, total = rows + number, table_files.combined(total, digest)
+                    if (number, digest) != (part.rows, part.digest):
                         faults.append(f"{file.key} holds other rows than the manifest says")
                 else:
                     opener.decrypt(file.key, data)
-        if not faults and (total or table_files.digest(())) != dataset.digest:
+        if not faults and (total or table_files.digest(b"")) != dataset.digest:
             faults.append(f"{name}: a part is missing or was put in")
     return Checked(place=shelf.address, files=count, bytes=size, rows=rows, opened=True, faults=faults)
 
@@ -156,21 +157,32 @@ async def _restore_part(
     start: int,
 ) -> None:  # fmt: skip
     async with fleet.db.connection() as db:
-        if len(await exports.restored(db, archive, name, start - 1, limit=part.rows)) == part.rows and part.rows:
+        if part.rows and await exports.restored_between(db, archive, name, start, start + part.rows) == part.rows:
             return
     file = part.files["jsonl"]
     data, fault = await _stored(shelf, file.key, file.sha256)
-    rows = _lines(opener.decrypt(file.key, data)) if not fault else []
-    if fault or table_files.digest(rows) != part.digest:
+    clear = opener.decrypt(file.key, data) if not fault else b""
+    if fault or table_files.digest(clear) != part.digest:
         raise Tampered(
             fault or f"{file.key} holds other rows than the manifest says.",
             hint="Nothing of it was taken. Take the copy of another place.",
         )
     async with fleet.db.transaction() as db:
-        secrets = [await _hidden(fleet, db, archive, row, dataset.secret) for row in rows]
-        shown = [{key: value for key, value in row.items() if key not in dataset.secret} for row in rows]
-        lines = [line.decode() for line in table_files.json_lines(shown).splitlines()]
+        lines, secrets = await _without_secrets(fleet, db, archive, clear, dataset.secret)
         await exports.put_restored(db, archive, name, start, lines, secrets)
+
+
+async def _without_secrets(
+    fleet: Fleet, db: Connection, archive: UUID, clear: bytes, names: Sequence[str]
+) -> tuple[list[str], list[UUID | None]]:
+    """The lines as they may stand in a table, and where each one's secrets are now."""
+    if not names:
+        lines = clear.decode().split("\n")[:-1]
+        return lines, [None] * len(lines)
+    rows: list[dict[str, Any]] = [msgspec.json.decode(line) for line in clear.splitlines()]
+    secrets = [await _hidden(fleet, db, archive, row, names) for row in rows]
+    shown = [{key: value for key, value in row.items() if key not in names} for row in rows]
+    return [line.decode() for line in table_files.json_lines(shown).splitlines()], secrets
 
 
 async def _hidden(
@@ -238,7 +250,3 @@ async def _stored(shelf: Shelf, key: str, sha256: str) -> tuple[bytes, str]:
         return b"", f"{key}: {error.what}"
     fault = "" if hashlib.sha256(data).hexdigest() == sha256 else f"{key} was changed since it was stored"
     return data, fault
-
-
-def _lines(clear: bytes) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(line) for line in clear.splitlines() if line]

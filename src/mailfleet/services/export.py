@@ -17,7 +17,7 @@ import msgspec
 import mailfleet
 from mailfleet.errors import Busy, ExportError, MailfleetError
 from mailfleet.log import redact
-from mailfleet.platforms.archive import Dataset, ExportSource, Page, Record, Shelf
+from mailfleet.platforms.archive import Dataset, ExportSource, Record, Shelf
 from mailfleet.rules import table_files
 from mailfleet.services.context import Fleet
 from mailfleet.services.sealing import Seal
@@ -25,6 +25,7 @@ from mailfleet.store import audit, exports
 from mailfleet.store.exports import Export, File, Part
 
 FORMAT = 1
+_UNIT = "\x1f"
 _PART_BYTES = 4 << 20
 """Of JSON lines in clear, after which a part is closed: what is held in memory is a few times this."""
 README = """This is an export made by mailfleet. Every file but this one is encrypted with age (https://age-encryption.org).
@@ -111,17 +112,58 @@ async def _dataset(
         return
     if last is None:
         await _count(fleet, export, source, dataset, "before")
-    seen: Sequence[str] = last.tail if last else ()
-    n, held = (last.n + 1 if last else 1), list[Record]()
-    size = 0
+    seen = _Seen(dataset.key, last.tail if last else ())
+    held = _Held(last.n + 1 if last else 1)
     async for page in source.pages(dataset.name, last.next_start if last else None):
-        fresh, seen = _not_seen(page, dataset, seen)
-        held += fresh
-        size += len(table_files.json_lines(fresh)) if fresh else 0
-        if size >= _PART_BYTES or page.next is None:
-            await _part(fleet, export, dataset, n, held, seen, page.next, shelves, seal)
-            n, held, size = n + 1, [], 0
+        held.add(seen.fresh(page.rows))
+        if held.size >= _PART_BYTES or page.next is None:
+            await _part(fleet, export, dataset, held, seen.tail(), page.next, shelves, seal)
+            held = _Held(held.n + 1)
     await _count(fleet, export, source, dataset, "after")
+
+
+class _Held:
+    """Rows of the part that is being filled, encoded once: `size` is that of their JSON lines."""
+
+    def __init__(self, n: int) -> None:
+        self.n, self.rows, self.size = n, list[Record](), 0
+        self._lines: list[bytes] = []
+
+    def add(self, rows: Sequence[Record]) -> None:
+        if rows:
+            self.rows += rows
+            self._lines.append(table_files.json_lines(rows))
+            self.size += len(self._lines[-1])
+
+    @property
+    def lines(self) -> bytes:
+        return b"".join(self._lines)
+
+
+class _Seen:
+    """Keys of the page before: what is added at the vendor while it is read shifts every page by so many rows."""
+
+    def __init__(self, key: Sequence[str], tail: Sequence[str]) -> None:
+        self._key, self._tail, self._last = key, frozenset(tail), dict[str, None]()
+
+    def fresh(self, rows: Sequence[Record]) -> list[Record]:
+        """Those that the page before did not have."""
+        known, found, fresh = self._last, dict[str, None](), list[Record]()
+        for row in rows:
+            key = _UNIT.join(map(str, map(row.get, self._key)))
+            if not (key in found or key in known or (self._tail and _short(key) in self._tail)):
+                fresh.append(row)
+            found[key] = None
+        self._last, self._tail = found, frozenset()
+        return fresh
+
+    def tail(self) -> list[str]:
+        """The keys as the index keeps them: addresses do not stand there in clear."""
+        return [_short(key) for key in self._last]
+
+
+def _short(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 async def _count(fleet: Fleet, export: Export, source: ExportSource, dataset: Dataset, which: str) -> None:
@@ -130,38 +172,26 @@ async def _count(fleet: Fleet, export: Export, source: ExportSource, dataset: Da
         await exports.note_count(db, export.id, dataset.name, which, said)
 
 
-def _not_seen(page: Page, dataset: Dataset, seen: Sequence[str]) -> tuple[list[Record], list[str]]:
-    """The rows that the page before did not have, and the keys of this page: what is added at the vendor while it is
-    read shifts every page by so many rows."""
-    keys = [f"{table_files.row_digest({name: row.get(name) for name in dataset.key}):064x}"[:16] for row in page.rows]
-    known, fresh = set(seen), list[Record]()
-    for key, row in zip(keys, page.rows, strict=True):
-        if key not in known:
-            known.add(key)
-            fresh.append(row)
-    return fresh, keys
-
-
 async def _part(
-    fleet: Fleet, export: Export, dataset: Dataset, n: int, rows: Sequence[Record], tail: Sequence[str],
-    next_start: str | None, shelves: Sequence[Shelf], seal: Seal,
+    fleet: Fleet, export: Export, dataset: Dataset, held: _Held, tail: Sequence[str], next_start: str | None,
+    shelves: Sequence[Shelf], seal: Seal,
 ) -> None:  # fmt: skip
     clear = {
-        "jsonl": table_files.json_lines(rows),
-        "csv": table_files.header(dataset.columns) + table_files.csv_lines(rows, dataset.columns),
+        "jsonl": held.lines,
+        "csv": table_files.header(dataset.columns) + table_files.csv_lines(held.rows, dataset.columns),
     }
     files: dict[str, File] = {}
     for kind, content in clear.items():
         sealed = seal.encrypt(content)
         # A stop between putting and recording leaves a file of that number behind: another name, not another content.
         token = f"{fleet.rng.getrandbits(32):08x}"
-        key = f"{export.prefix}/{dataset.name}/{n:06d}-{token}.{kind}.age"
+        key = f"{export.prefix}/{dataset.name}/{held.n:06d}-{token}.{kind}.age"
         for shelf in shelves:
             await shelf.create(key, sealed)
         files[kind] = File(key=key, bytes=len(sealed), sha256=hashlib.sha256(sealed).hexdigest())
     part = Part(
-        dataset=dataset.name, n=n, rows=len(rows), digest=table_files.digest(rows), tail=list(tail),
-        next_start=next_start, files=files,
+        dataset=dataset.name, n=held.n, rows=len(held.rows), digest=table_files.digest(clear["jsonl"]),
+        tail=list(tail), next_start=next_start, files=files,
     )  # fmt: skip
     async with fleet.db.connection() as db:
         await exports.add_part(db, export.id, part)
@@ -228,7 +258,7 @@ def _told(dataset: Dataset, export: Export, parts: Sequence[Part]) -> dict[str, 
         "rows": rows,
         "vendor_said": said,
         "complete": all(count in (None, rows) for count in said.values()),
-        "digest": total or table_files.digest(()),
+        "digest": total or table_files.digest(b""),
         "parts": [
             {"n": part.n, "rows": part.rows, "digest": part.digest, "files": msgspec.to_builtins(part.files)}
             for part in parts

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+import msgspec
+
+from mailfleet.errors import ExportError
 from mailfleet.platforms.archive import Dataset, Page, Record
 from mailfleet.services import archives
 from mailfleet.services.archives import Manifest
 from mailfleet.services.context import Fleet
+from mailfleet.store import exports
 
 _PAGE = 1_000
 
 
+async def find(fleet: Fleet, archive: str) -> Restored:
+    """A restored archive by its id or name. Raises ExportError when this database has none of that name."""
+    async with fleet.db.connection() as db:
+        found = await exports.restoration(db, archive.strip("/"))
+    if found is None:
+        raise ExportError(
+            f"{archive} is not restored in this database.",
+            hint="First: `mailfleet export restore NAME --key FILE --yes`.",
+        )
+    return Restored(fleet, msgspec.convert(found.manifest, Manifest))
+
+
 class Restored:
-    """The datasets of an archive in this database. `name` is its first source's."""
+    """The datasets of an archive in this database. `name` says from where and which: no export of the platform itself
+    goes on with one of these."""
 
     def __init__(self, fleet: Fleet, manifest: Manifest) -> None:
-        self.name, self._fleet, self._manifest = manifest.source, fleet, manifest
+        self.platform = manifest.source.partition(".")[0]
+        self.name = f"{self.platform}.{manifest.archive.hex[:8]}"
+        self._fleet, self._manifest = fleet, manifest
 
     async def close(self) -> None:
         """Nothing of its own is open."""
@@ -37,7 +56,7 @@ class Restored:
         return self._manifest.not_given
 
     def remarks(self) -> Mapping[str, str]:
-        return {}
+        return self._manifest.remarks
 
     async def count(self, dataset: str) -> int | None:
         return self._manifest.datasets[dataset].rows

@@ -108,6 +108,16 @@ async def last_part(db: Connection, export_id: UUID, dataset: str) -> Part | Non
     return msgspec.convert(found[0], Part) if found else None
 
 
+async def rows_by_dataset(db: Connection, export_id: UUID) -> dict[str, int]:
+    found = await dicts(
+        db,
+        """select dataset, sum(rows)::bigint as n from mailfleet.export_parts where export_id = %s
+           group by 1 order by 1""",
+        [export_id],
+    )
+    return {str(each["dataset"]): int(each["n"]) for each in found}
+
+
 async def add_part(db: Connection, export_id: UUID, part: Part) -> None:
     await execute(
         db,
@@ -153,10 +163,6 @@ async def pruned(db: Connection, export_id: UUID, at: datetime) -> None:
     await execute(db, "update mailfleet.exports set state = 'pruned', pruned_at = %s where id = %s", [at, export_id])
 
 
-async def restored_before(db: Connection, archive: UUID) -> bool:
-    return (await row(db, _Id, "select archive from mailfleet.restorations where archive = %s", [archive])) is not None
-
-
 async def put_restoration(
     db: Connection, archive: UUID, *, source: str, manifest: Mapping[str, Any], at: datetime
 ) -> None:
@@ -182,6 +188,16 @@ async def put_restored(
     )
 
 
+async def restored_between(db: Connection, archive: UUID, dataset: str, start: int, end: int) -> int:
+    """How many of the rows `start` up to but not including `end` are there."""
+    found = await dicts(
+        db,
+        "select count(*) as n from mailfleet.restored where archive = %s and dataset = %s and n >= %s and n < %s",
+        [archive, dataset, start, end],
+    )
+    return int(found[0]["n"])
+
+
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     line: str
@@ -195,14 +211,13 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
     restored_at: datetime
 
 
-class _Id(msgspec.Struct, frozen=True):
-    archive: UUID
-
-
-async def restoration(db: Connection, archive: UUID) -> Restoration | None:
+async def restoration(db: Connection, archive: str) -> Restoration | None:
+    """By id or by name; of a name, the one restored last."""
     return await row(
         db, Restoration,
-        "select archive, source, manifest, restored_at from mailfleet.restorations where archive = %s", [archive],
+        """select archive, source, manifest, restored_at from mailfleet.restorations
+           where archive::text = %s or manifest ->> 'prefix' = %s order by restored_at desc limit 1""",
+        [archive, archive],
     )  # fmt: skip
 
 

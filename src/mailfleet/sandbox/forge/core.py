@@ -234,7 +234,7 @@ def _row(ask: Ask, thread: Thread) -> dict[str, Any]:
 
 def threads(ask: Ask) -> Any:
     """Conversations, those with the newest mail first."""
-    rows = sorted(ask.ws.threads.values(), key=lambda thread: thread.emails[-1].date, reverse=True)
+    rows = ask.ws.by_newest()
     if not ask.old:
         boxes, sequences, marks = ask.several("mailbox_ids"), ask.several("sequence_ids"), ask.several("labels")
         rows = [
@@ -319,7 +319,7 @@ def reply(ask: Ask) -> None:
             subject, to = f"Re: {thread.emails[0].subject}", thread.contact.email
             mail = Email(identity, f"{identity[4:]}@{box.domain}", "outbound", subject, content, ask.world.now, "", to)
             mail.sender, thread.unread = box.address, False
-            thread.emails.append(mail)
+            ws.add_email(thread, mail)
             _log_reply(ask, thread, box, mail.email_id)
             return
     raise said("email not found", 404)

@@ -178,7 +178,8 @@ def replied(world: World, ws: Workspace, mail: Mail, answer: Answer, meaning: st
     thread = thread_of(world, ws, mail, "ooo" if away else "lead_replied")
     thread.reply_type = "ooo" if away else "lead_replied"
     mailed = answer.message_id.strip("<>")
-    thread.emails.append(
+    ws.add_email(
+        thread,
         Email(
             ident(world, "eml_", mailed),
             mailed,
@@ -188,7 +189,7 @@ def replied(world: World, ws: Workspace, mail: Mail, answer: Answer, meaning: st
             answer.at,
             answer.sender,
             answer.to,
-        )
+        ),
     )
     mail.replied_at = mail.replied_at or answer.at
     if enrolment.status not in _OVER:
@@ -243,7 +244,8 @@ def bounced(world: World, ws: Workspace, mail: Mail, message_id: str, text: str,
     enrolment, sequence = mail.enrolment, mail.enrolment.sequence
     sequence.count("bounced")
     thread = thread_of(world, ws, mail, "bounced")
-    thread.emails.append(
+    ws.add_email(
+        thread,
         Email(
             ident(world, "eml_", message_id),
             message_id.strip("<>"),
@@ -253,7 +255,7 @@ def bounced(world: World, ws: Workspace, mail: Mail, message_id: str, text: str,
             world.now,
             f"mailer-daemon@{mail.box.domain}",
             mail.box.address,
-        )
+        ),
     )
     if kind == "hard" and enrolment.status not in _OVER:
         enrolment.status = "bounced"

@@ -307,7 +307,7 @@ def _into_thread(past: _Past, mail: Mail, kind: str, sender: str, at: datetime, 
     identity = f"{hexes(past.world, 20, 'seeded answer', mail.id)}@{sender.rpartition('@')[2]}"
     made = Email(ident(past.world, "eml_", identity), identity, "inbound", f"Re: {mail.subject}", text, at, sender, "")
     made.to = mail.box.address
-    thread.emails.append(made)
+    past.ws.add_email(thread, made)
     return thread
 
 

@@ -11,7 +11,8 @@ from typing import Any, cast
 from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.world import World
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_TO_LETTERS = bytes(_LETTERS[byte % 36] for byte in range(256))
 _ID_LENGTH = 21
 PRODUCTS = ("salesforge", "warmforge", "infraforge", "mailforge")
 # A contact in one of these is still to be written to.
@@ -235,6 +236,19 @@ class Workspace:
     # Raised when who is in which sequence changes; lists made for a filter are kept as long as it stays.
     version: int = 0
     kept: dict[str, tuple[int, list[Contact]]] = field(default_factory=dict[str, tuple[int, list[Contact]]])
+    # The conversations, those with the newest mail first; emptied by every mail in one.
+    newest: list[Thread] = field(default_factory=list["Thread"])
+
+    def add_email(self, thread: Thread, email: Email) -> None:
+        """Puts a mail at the end of a conversation."""
+        thread.emails.append(email)
+        self.newest = []
+
+    def by_newest(self) -> list[Thread]:
+        """The conversations, those with the newest mail first; sorted once, since pages ask again and again."""
+        if len(self.newest) != len(self.threads):
+            self.newest = sorted(self.threads.values(), key=lambda thread: thread.emails[-1].date, reverse=True)
+        return self.newest
 
     def forbids(self, email: str) -> bool:
         """Whether the do-not-contact list holds the address or its domain."""
@@ -292,9 +306,9 @@ def workspace(world: World, name: str) -> Workspace:
 
 def ident(world: World, prefix: str, *parts: object) -> str:
     """An identifier in the products' form that belongs to these parts in this world."""
-    text = "\x1f".join(str(part) for part in (world.seed, prefix, *parts))
+    text = "\x1f".join(map(str, (world.seed, prefix, *parts)))
     digest = hashlib.blake2b(text.encode(), digest_size=_ID_LENGTH).digest()
-    return prefix + "".join(_LETTERS[byte % 36] for byte in digest)
+    return prefix + digest.translate(_TO_LETTERS).decode()
 
 
 def new_id(world: World, prefix: str) -> str:
