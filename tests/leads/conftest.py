@@ -129,9 +129,6 @@ class Desk:
         url = self.made[campaign_ref].hook
         return [WebhookSeen(ref="9", ours=True, url=url, events=HOOKED)] if url else []
 
-    async def repair_webhook(self, campaign_ref: str, url: str) -> str:
-        return await self.ensure_webhook(campaign_ref, url)
-
     async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
         self.made[campaign_ref].hook = url
         self.renewed += [campaign_ref] if renew else []

@@ -10,16 +10,16 @@ from uuid import UUID
 import msgspec
 
 from mailfleet.errors import Drift, MailfleetError, NotFound, Unavailable, VendorError
-from mailfleet.platforms.port import NewLead, SendingPlatform, WarmupSettings
+from mailfleet.platforms.port import SendingPlatform, WarmupSettings
 from mailfleet.rules.campaigns import CampaignConfig
 from mailfleet.rules.migration import remaining
 from mailfleet.rules.migration.saga import Action, Outcome
 from mailfleet.services import campaigns as campaigns_do
+from mailfleet.services import push
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns, holds, leads, links, sagas, transitions
 from mailfleet.store.database import Connection
-from mailfleet.store.leads import Lead
 from mailfleet.store.sagas import Line, Paused, Saga
 
 CALLS = frozenset({"pause", "create", "fill", "import", "exclude", "activate", "warm", "resume"})
@@ -292,7 +292,8 @@ async def _import(fleet: Fleet, saga: Saga, action: Action) -> Mapping[str, Any]
     if not given:
         return {"refs": {}}
     _, old = await platforms(fleet, saga, made.client_id)
-    answer = await old.add_leads(ref, [_new_lead(lead) for lead in given])
+    config = msgspec.convert(made.config, CampaignConfig)
+    answer = await old.add_leads(ref, [push.new_lead(lead, config) for lead in given])
     ids = {lead.email_norm: lead.id for lead in given}
     doubtful = [*answer.unexplained, *answer.already_there]
     if doubtful or answer.not_taken:
@@ -308,16 +309,6 @@ async def _import(fleet: Fleet, saga: Saga, action: Action) -> Mapping[str, Any]
 
 def _unclear(saga: Saga, what: str) -> Unavailable:
     return Unavailable(f"The import is unclear: {what}.", vendor=saga.to_platform, operation="import")
-
-
-def _new_lead(lead: Lead) -> NewLead:
-    return NewLead(
-        email=lead.email_norm,
-        first_name=lead.first_name,
-        last_name=lead.last_name,
-        company=lead.company,
-        fields={name: str(value) for name, value in lead.fields.items()},
-    )
 
 
 async def verify(fleet: Fleet, saga: Saga, lines: Sequence[Line], action: Action) -> Found:

@@ -349,9 +349,6 @@ class ForgePlatform(ForgeMailboxes):
         ref = ",".join(row.id for row in rows)
         return [WebhookSeen(ref=ref, ours=True, url=url, events=kinds)] if rows else []
 
-    async def repair_webhook(self, campaign_ref: str, url: str) -> str:
-        return await self.ensure_webhook(campaign_ref, url)
-
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
         return forge_events.parse(body)
 

@@ -170,6 +170,7 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True):
     stop_on_reply: bool = True
     bounce_autopause_percent: int = 8
     unsubscribe_text: str = ""
+    """What the platform adds under each mail by itself; empty where the bodies say it."""
     follow_up_percent: int = 50
     plain_text: bool = False
 
@@ -420,12 +421,12 @@ class SendingPlatform(Protocol):
     async def history(self, campaign_ref: str, lead_ref: str) -> Sequence[HistoryEntry]: ...
     async def complaints(self, campaign_ref: str) -> Sequence[LeadSeen]: ...
     async def webhooks(self, campaign_ref: str) -> Sequence[WebhookSeen]: ...
-    async def repair_webhook(self, campaign_ref: str, url: str) -> str:
-        """One hook of ours, at this address, for every event of ours, whatever was there of ours before."""
-        ...
-
     async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
-        """One hook of ours. `renew` writes it again though it looks right: a platform may switch one off unseen."""
+        """One hook of ours, at this address, for every event of ours.
+
+        `renew` writes it again though it looks right: a platform may switch one off unseen. What is there of ours
+        beside it goes.
+        """
         ...
 
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:

@@ -287,23 +287,11 @@ class SmartleadPlatform:
         return [smartlead_words.lead(lead, names) for lead in found]
 
     async def ensure_webhook(self, campaign_ref: str, url: str, *, renew: bool = False) -> str:
+        """The vendor disables hooks without showing it (V10)."""
         return str(await self.client.configure_webhook(campaign_ref, url, renew=renew) or "")
 
     async def webhooks(self, campaign_ref: str) -> Sequence[WebhookSeen]:
         return [smartlead_setup.webhook(hook) for hook in await self.client.webhooks.of(campaign_ref)]
-
-    async def repair_webhook(self, campaign_ref: str, url: str) -> str:
-        """Written again even when it looks right: the vendor disables hooks without showing it (V10)."""
-        hooks = self.client.webhooks
-        mine = [hook for hook in await hooks.of(campaign_ref) if hook.name == smartlead_setup.HOOK]
-        for extra in mine[1:]:
-            await hooks.delete(campaign_ref, extra.id)
-        names = list((await self._category_names()).values())
-        id = mine[0].id if mine else None
-        saved = await hooks.save(
-            campaign_ref, url, name=smartlead_setup.HOOK, categories=names or ["Interested"], id=id
-        )
-        return str(saved or id or "")
 
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
         return smartlead_events.parse(body)

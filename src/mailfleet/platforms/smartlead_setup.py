@@ -157,9 +157,8 @@ def _ours(text: str | None) -> str:
 
 
 def webhook(hook: models.Webhook) -> WebhookSeen:
-    names = set(hook.event_types or ()) | {name for name, on in (hook.event_type_map or {}).items() if on}
     # Only the vendor's real names: a hook for `EMAIL_OPENED` is taken by some pages and never fires.
-    kinds: set[EventKind] = {KINDS[name] for name in names & set(EVENTS)}
+    kinds: set[EventKind] = {KINDS[name] for name in hook.names & set(EVENTS)}
     # An answer without the filter says nothing about it; an empty one was refused when it was made (live).
     filled = hook.categories is None or bool(hook.categories)
     return WebhookSeen(

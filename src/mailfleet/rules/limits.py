@@ -62,8 +62,12 @@ def day_plan(
     warmup_bounds: tuple[int, int] = (0, 10_000),
     warmup_done: int = 0,
     other: int = 0,
+    sent: int = 0,
 ) -> DayPlan:
     """What this mailbox may send on its local `day`, split over its campaigns and the platforms they run on (S2).
+
+    `sent`: its campaign mails of that day so far. A platform's count that begins anew later in the day does not know of
+    them, so that what is left is spread over the counts.
 
     Raises OverLimit when one campaign asks for more than `emergency.pause_threshold` (S4).
     """
@@ -76,7 +80,7 @@ def day_plan(
         warmup_done=warmup_done, other=other,
     )  # fmt: skip
     days = spread(timezone, day, [ask.window for ask in asks if ask.window])
-    given = shares(made.campaign_cap // days, each)
+    given = shares((made.campaign_cap - (sent if days > 1 else 0)) // days, each)
     caps: dict[str, int] = {}
     for ask in asks:
         caps[ask.platform] = caps.get(ask.platform, 0) + given[ask.campaign]

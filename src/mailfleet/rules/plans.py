@@ -66,10 +66,16 @@ def changes(wanted: Fields, there: Fields | None, put: Sequence[Fields] = (), *,
 def _readable(field: str, to: Value, now: Value, put: Sequence[Fields]) -> list[Change]:
     if now == to:
         return []
-    ours = any(each.get(field) == now for each in put)
+    ours = any(each.get(field) == now for each in put) or (field == "mailboxes" and _between(now, put))
     if put and not ours:
         return [Change(field=field, kind="drift", there=now, to=to, before=put[-1].get(field))]
     return [Change(field=field, kind="change", there=now, to=to)]
+
+
+def _between(now: Value, put: Sequence[Fields]) -> bool:
+    """Mailboxes are added and taken out one after the other: an apply that dies in between leaves some of both."""
+    known = [set[str | int](given) for each in put if isinstance(given := each.get("mailboxes"), list)]
+    return isinstance(now, list) and bool(known) and set.intersection(*known) <= set(now) <= set.union(*known)
 
 
 def _is_listed(field: str) -> bool:

@@ -144,7 +144,8 @@ def complete(body: str, *, identity: Mapping[str, str], unsubscribe: str, sender
     block = "<br>".join(html.escape(line, quote=False) for line in lines) if markup else "\n".join(lines)
     way_out = html.escape(unsubscribe, quote=False) if markup else unsubscribe
     tail = [] if names_sender(body, identity) else [block]
-    tail += [] if "unsubscribe" in merge_fields(body) or not unsubscribe.strip() else [way_out]
+    said = "unsubscribe" in merge_fields(body) or unsubscribe.strip() in html.unescape(body)
+    tail += [] if said else [way_out]
     filled = _places(body, {"unsubscribe": way_out, "identity": block, **_sender(sender)})
     return for_platform(to_html(_ended(filled, [part for part in tail if part], markup)))
 

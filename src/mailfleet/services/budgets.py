@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -31,16 +32,23 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def apply_day(
-    fleet: Fleet, mailbox: Mailbox, ref: str, seen: MailboxSeen | None, *, warmup_day: int, read_back: bool = False
+    fleet: Fleet,
+    mailbox: Mailbox,
+    ref: str,
+    seen: MailboxSeen | None,
+    *,
+    warmup_day: int,
+    read_back: bool = False,
+    also: UUID | None = None,
 ) -> Budget:
     """Computes today's budget and sets at every platform what differs from it; the clamped figures are kept (V4).
 
     What somebody changed there meanwhile is drift: shown with the budget, told, and mended. With `read_back` the
-    platform's own read has to show the new cap. A plan above the emergency threshold is refused, pauses the mailbox and
-    tells (S4); OverLimit is raised.
+    platform's own read has to show the new cap. `also` is a campaign that is about to send. A plan above the emergency
+    threshold is refused, pauses the mailbox and tells (S4); OverLimit is raised.
     """
     try:
-        plan = await _plan(fleet, mailbox, warmup_day)
+        plan = await _plan(fleet, mailbox, warmup_day, also)
     except OverLimit as error:
         await _emergency(fleet, mailbox, error)
         raise
@@ -154,10 +162,12 @@ async def check_day(fleet: Fleet, mailbox: Mailbox, day: date) -> bool:
     return False
 
 
-async def _plan(fleet: Fleet, mailbox: Mailbox, warmup_day: int) -> limits.DayPlan:
+async def _plan(fleet: Fleet, mailbox: Mailbox, warmup_day: int, also: UUID | None) -> limits.DayPlan:
     day = local_day(fleet.clock.now(), mailbox.timezone)
+    start, end = day_span(day, mailbox.timezone)
     async with fleet.db.connection() as db:
-        asks = await mailboxes.asks(db, mailbox.id)
+        asks = await mailboxes.asks(db, mailbox.id, also)
+        sent = (await mailboxes.counts(db, mailbox.id, since=start, until=end)).sent
         done = await _warmup_done(fleet, db, mailbox, day)
     return limits.day_plan(
         fleet.policy.send_limits,
@@ -169,6 +179,7 @@ async def _plan(fleet: Fleet, mailbox: Mailbox, warmup_day: int) -> limits.DayPl
         factor=mailbox.limit_factor,
         warmup_bounds=fleet.platform().capabilities.warmup_per_day,
         warmup_done=done,
+        sent=sent,
     )
 
 

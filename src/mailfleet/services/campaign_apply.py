@@ -16,7 +16,7 @@ from mailfleet.errors import Busy, NotAllowed, StalePlan
 from mailfleet.platforms.port import SendingPlatform
 from mailfleet.rules import limits, plans
 from mailfleet.rules.plans import Change
-from mailfleet.services import campaign_create, holds
+from mailfleet.services import campaign_caps, campaign_create, holds
 from mailfleet.services.campaign_parts import both, config_of, fields, seen_fields, step_rows
 from mailfleet.services.campaign_plan import Ground, Plan, compared, ground_of
 from mailfleet.services.context import Fleet
@@ -210,6 +210,7 @@ async def _go_on(fleet: Fleet, campaign: Campaign) -> bool:
         now = await campaigns.need(db, campaign.id)
         if now.state != "paused" or now.pause_reason != CHANGING:
             return False
+    await campaign_caps.set_today(fleet, campaign.id)
     await holds.resume(fleet, campaign.id)
     async with fleet.db.connection() as db:
         return (await campaigns.need(db, campaign.id)).state == "running"

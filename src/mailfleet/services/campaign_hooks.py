@@ -46,7 +46,7 @@ async def repair(fleet: Fleet, campaign_id: UUID) -> Hook:
     platform = fleet.platform(campaign.platform)
     if reason := unreachable(fleet, platform):
         raise NotAllowed(f"{campaign.name} cannot have a webhook.", reasons=(reason,), hint=reason)
-    await _link(fleet, campaign, await platform.repair_webhook(ref, address(fleet, platform)))
+    await _link(fleet, campaign, await platform.ensure_webhook(ref, address(fleet, platform), renew=True))
     return await check(fleet, campaign_id)
 
 

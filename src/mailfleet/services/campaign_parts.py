@@ -83,7 +83,8 @@ def settings_of(config: CampaignConfig) -> CampaignSettings:
         track_clicks=config.track_clicks,
         stop_on_reply=config.stop_on_reply,
         bounce_autopause_percent=BACKSTOP_PERCENT,
-        unsubscribe_text=config.unsubscribe_text,
+        # The way out stands in each body (L6); the platform would add its own sentence under it.
+        unsubscribe_text="",
         follow_up_percent=config.follow_up_percent,
         plain_text=config.plain_text,
     )

@@ -11,13 +11,12 @@ from mailfleet.platforms.port import SendingPlatform
 from mailfleet.rules import campaign_file
 from mailfleet.services import (
     alerts,
-    budgets,
     campaign_apply,
+    campaign_caps,
     campaign_hooks,
     campaign_preflight,
     holds,
     push,
-    readings,
 )
 from mailfleet.services.campaign_create import at_platform, draft
 from mailfleet.services.campaign_parts import both, config_of, schedule_of, settings_of, step_rows, steps
@@ -27,7 +26,7 @@ from mailfleet.services.context import Fleet
 from mailfleet.services.holds import Held
 from mailfleet.services.push import Pushed
 from mailfleet.store import audit, campaigns, clients, links, mailboxes, ownership, transitions
-from mailfleet.store.campaigns import Campaign, Sender
+from mailfleet.store.campaigns import Campaign
 from mailfleet.store.mailboxes import Mailbox
 
 preflight = campaign_preflight.preflight
@@ -164,7 +163,7 @@ async def start(fleet: Fleet, campaign_id: UUID) -> Pushed:
         raise NotAllowed(f"{campaign.name} cannot start.", reasons=tuple(failed), hint="; ".join(failed))
     platform = fleet.platform(campaign.platform)
     await campaign_hooks.ensure(fleet, platform, campaign, ref)
-    await _caps(fleet, campaign_id)
+    await campaign_caps.set_today(fleet, campaign_id)
     first = await _first_leads(fleet, campaign)
     await _running_there(platform, campaign, ref)
     await _now_running(fleet, campaign)
@@ -273,21 +272,6 @@ async def find(fleet: Fleet, key: str) -> Campaign:
         f"There {'is no campaign' if not found else f'are {len(found)} campaigns called'} {key!r}.",
         hint="`mailfleet campaign list` shows them with their ids" + ("; or name it CLIENT/NAME." if found else "."),
     )
-
-
-async def _caps(fleet: Fleet, campaign_id: UUID) -> None:
-    """Today's limits at the platform, before the first mail can leave (I6)."""
-    async with fleet.db.connection() as db:
-        senders: Sequence[Sender] = await campaigns.senders(db, campaign_id)
-    for sender in senders:
-        if sender.ref is None:
-            continue
-        async with fleet.db.connection() as db:
-            box = await mailboxes.get(db, sender.id)
-            assert box is not None
-            known = await readings.known(fleet, db, box)
-        seen = await fleet.platform().mailbox(sender.ref)
-        await budgets.apply_day(fleet, box, sender.ref, seen, warmup_day=known.warmup_day)
 
 
 async def _first_leads(fleet: Fleet, campaign: Campaign) -> Pushed:

@@ -220,7 +220,7 @@ async def _validate(
 async def _add(platform: SendingPlatform, ref: str, claimed: Sequence[Lead], config: CampaignConfig) -> AddedLeads:
     """Adds them; where the platform's counters leave some unexplained and it does not have them, these are asked for
     again in halves, until a counter speaks of one alone. What stays silent even then waits for tomorrow."""
-    answer = await platform.add_leads(ref, [_new_lead(lead, config) for lead in claimed])
+    answer = await platform.add_leads(ref, [new_lead(lead, config) for lead in claimed])
     if not answer.unexplained:
         return answer
     try:
@@ -256,7 +256,7 @@ def _joined(one: AddedLeads, other: AddedLeads) -> AddedLeads:
     )
 
 
-def _new_lead(lead: Lead, config: CampaignConfig) -> NewLead:
+def new_lead(lead: Lead, config: CampaignConfig) -> NewLead:
     """Its values as a preview shows them: one line, no markup, no merge fields of their own."""
     own = {name: clean(value) for name, value in lead.fields.items()}
     return NewLead(

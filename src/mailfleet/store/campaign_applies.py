@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, execute, row, rows
+from mailfleet.store.database import Connection, execute, row, rows, value
 
 _COLUMNS: LiteralString = "id, campaign_id, checksum, config_hash, wanted, state, resume, actor, begun_at, finished_at"
 
@@ -67,14 +67,17 @@ async def begin(
     at: datetime,
 ) -> Apply:
     """A new one; an unfinished one is left for it and hands on what it owes: that the campaign runs again."""
+    left = await value(
+        db,
+        """update mailfleet.campaign_applies set state = 'left', finished_at = %s
+           where campaign_id = %s and state = 'applying' returning resume""",
+        [at, campaign_id],
+    )
     made = await row(
         db,
         Apply,
-        """with gone as (update mailfleet.campaign_applies set state = 'left', finished_at = %(at)s
-                         where campaign_id = %(id)s and state = 'applying' returning resume)
-           insert into mailfleet.campaign_applies (campaign_id, checksum, config_hash, wanted, resume, actor, begun_at)
-           select %(id)s, %(checksum)s, %(hash)s, %(wanted)s, %(resume)s or coalesce((select resume from gone), false),
-                  %(actor)s, %(at)s
+        """insert into mailfleet.campaign_applies (campaign_id, checksum, config_hash, wanted, resume, actor, begun_at)
+           values (%(id)s, %(checksum)s, %(hash)s, %(wanted)s, %(resume)s, %(actor)s, %(at)s)
            returning """
         + _COLUMNS,
         {
@@ -82,7 +85,7 @@ async def begin(
             "checksum": checksum,
             "hash": config_hash,
             "wanted": Json(dict(wanted)),
-            "resume": resume,
+            "resume": resume or bool(left),
             "actor": actor,
             "at": at,
         },

@@ -367,16 +367,17 @@ async def entered(db: Connection, mailbox_id: UUID, state: State) -> Sequence[da
     return [at for (at,) in found]
 
 
-async def asks(db: Connection, mailbox_id: UUID) -> Sequence[Ask]:
-    """Of the campaigns that send or are about to, by the time they were made."""
+async def asks(db: Connection, mailbox_id: UUID, also: UUID | None = None) -> Sequence[Ask]:
+    """Of the campaigns that send, and of the one that is about to (`also`), by the time they were made."""
     found = await tuples(
         db,
         """select c.id::text, greatest(cm.daily_cap, coalesce((c.config->>'daily_per_mailbox')::int, 0)),
                   c.limit_factor::float8, c.platform, c.config->'schedule'
            from mailfleet.campaign_mailboxes cm join mailfleet.campaigns c on c.id = cm.campaign_id
-           where cm.mailbox_id = %s and cm.removed_at is null and c.state in ('ready', 'running')
+           where cm.mailbox_id = %(id)s and cm.removed_at is null
+             and (c.state in ('ready', 'running') or c.id = %(also)s)
            order by c.created_at, c.id""",
-        [mailbox_id],
+        {"id": mailbox_id, "also": also},
     )
     return [
         Ask(
@@ -409,7 +410,8 @@ async def last_budget(db: Connection, mailbox_id: UUID) -> Budget | None:
 
 
 async def without_budget(db: Connection, at: datetime) -> Sequence[UUID]:
-    """Mailboxes that warm or send and whose local day has no budget yet, or one by another factor than stands now."""
+    """Mailboxes that warm or send and whose local day has no budget yet, or one by another factor or for other
+    campaigns than stand now."""
     found = await tuples(
         db,
         """select m.id from mailfleet.mailboxes m
@@ -417,7 +419,13 @@ async def without_budget(db: Connection, at: datetime) -> Sequence[UUID]:
                 on b.mailbox_id = m.id and b.day = (%(at)s at time zone m.timezone)::date
            where m.state in ('WARMING', 'PRODUCTION', 'DEGRADED')
              and (b.mailbox_id is null or (b.applied->>'factor')::numeric is distinct from m.limit_factor
-                  or b.applied->>'read_back' = 'false')
+                  or b.applied->>'read_back' = 'false'
+                  or (b.applied ? 'shares' and array(select jsonb_object_keys(b.applied->'shares') order by 1)
+                      is distinct from array(
+                          select c.id::text
+                          from mailfleet.campaign_mailboxes cm join mailfleet.campaigns c on c.id = cm.campaign_id
+                          where cm.mailbox_id = m.id and cm.removed_at is null and c.state in ('ready', 'running')
+                          order by 1)))
            order by m.address""",
         {"at": at},
     )

@@ -136,8 +136,10 @@ class SmartleadClient:
         renew: bool = False,
     ) -> int | None:
         """One hook of this name and address a campaign, however often this is called. Saving switches it on again."""
-        old = next((hook for hook in await self.webhooks.of(campaign) if hook.name == name), None)
-        if old and not renew and old.webhook_url == url and set(events) <= set(old.event_types or events):
+        old, *extra = [hook for hook in await self.webhooks.of(campaign) if hook.name == name] or [None]
+        for each in filter(None, extra):
+            await self.webhooks.delete(campaign, each.id)
+        if old and not renew and old.webhook_url == url and set(events) <= (old.names or set(events)):
             return old.id
         categories = [category.name for category in await self.leads.categories()]
         return await self.webhooks.save(

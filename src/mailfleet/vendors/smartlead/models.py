@@ -315,6 +315,11 @@ class Webhook(Model, frozen=True, kw_only=True):
     categories: list[Any] | None = None
     event_type_map: dict[str, bool] | None = None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Of its events, in either of the two forms; empty when the answer has neither."""
+        return frozenset({*(self.event_types or ()), *(name for name, on in (self.event_type_map or {}).items() if on)})
+
 
 class Client(Model, frozen=True, kw_only=True):
     id: int
