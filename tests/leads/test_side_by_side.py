@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,43 @@ async def test_a_notice_that_meets_the_unexpected_holds_up_no_other(story: Story
         await alerts.tell(fleet, fact_key=title, kind="x", severity="info", title=title, body="")
     assert await alerts.deliver_due(fleet) == 1
     assert [title for _, title in slack.sent] == ["good"]
+
+
+class Slow:
+    """A channel that takes nothing until it is let."""
+
+    def __init__(self) -> None:
+        self.name = "slack"
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def close(self) -> None: ...
+
+    async def send(self, target: str, **said: Any) -> str:
+        self.asked.set()
+        await self.let.wait()
+        return "told"
+
+
+async def test_a_slow_channel_keeps_no_stop_waiting(story: Story) -> None:
+    fleet, slow, stop, stopped = story.world.fleet, Slow(), asyncio.Event(), asyncio.Event()
+    desk = story.world.desk
+    plain = desk.stop_lead
+
+    async def seen(campaign_ref: str, ref: str) -> None:
+        await plain(campaign_ref, ref)
+        stopped.set()
+
+    desk.stop_lead = seen
+    fleet.channels = {"slack": slow}
+    fleet.slack_channels = {"": "#ops"}
+    assert await alerts.tell(fleet, fact_key="f", kind="hot_reply", severity="info", title="t", body="b")
+    work = asyncio.create_task(worker.run_forever(fleet, stop, pause=0.01))
+    await slow.asked.wait()
+    await suppression.add(fleet, "p1@firm1-mfdemo.com")
+    await stopped.wait()
+    assert story.at_platform(1) == "stopped"
+    assert await story.world.ask("select state from mailfleet.deliveries") == [("pending",)]
+    stop.set()
+    slow.let.set()
+    await work
+    assert await story.world.ask("select state from mailfleet.deliveries") == [("sent",)]

@@ -87,5 +87,5 @@ async def test_nothing_is_taken_before_its_time_or_of_another_topic(database: Da
     async with database.transaction() as db:
         assert await outbox.take(db, now=NOW) is None
         later = NOW + timedelta(hours=1)
-        assert await outbox.take(db, now=later, topics=["alert.deliver"]) is None
+        assert await outbox.take(db, now=later, topics=["lead.block"]) is None
         assert await outbox.take(db, now=later, topics=["lead.stop"]) is not None

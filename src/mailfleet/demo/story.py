@@ -82,12 +82,14 @@ async def selectors(db: Connection) -> dict[str, list[str]]:
 
 
 async def unsettled(db: Connection, now: datetime) -> int:
-    """How many webhooks are not applied and how many commands are due and not done."""
+    """How many webhooks are not applied, commands due and not done, notices not sent or failed."""
     counted = await tuples(
         db,
         """select (select count(*) from mailfleet.webhook_inbox where state = 'new')
-                + (select count(*) from mailfleet.outbox where state = 'pending' and run_at <= %s)""",
-        [now],
+                + (select count(*) from mailfleet.outbox where state = 'pending' and run_at <= %(now)s)
+                + (select count(*) from mailfleet.deliveries
+                   where state = 'pending' or (state = 'failed' and next_at <= %(now)s))""",
+        {"now": now},
     )
     return int(counted[0][0])
 

@@ -10,11 +10,10 @@ import structlog
 
 from mailfleet.errors import Ambiguous, MailfleetError
 from mailfleet.services.context import Fleet
-from mailfleet.store import alerts, journal, outbox
+from mailfleet.store import alerts, journal
 from mailfleet.store.alerts import Channel, Due, Severity
 from mailfleet.store.database import Connection
 
-DELIVER = "alert.deliver"
 ATTEMPTS = 8
 _LEASE = timedelta(minutes=5)
 _DEFAULT_CHANNEL = "#mailfleet-alerts"
@@ -55,7 +54,6 @@ async def raise_alert(
         return False
     for means, target in _targets(fleet, severity, channel):
         await alerts.add_delivery(db, new, means, target, now)
-    await outbox.put(db, DELIVER, {"alert_id": str(new)}, now=now, dedupe_key=f"{DELIVER}:{new}")
     return True
 
 

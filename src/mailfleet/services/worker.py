@@ -40,7 +40,31 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run_once(fleet: Fleet, *, receive: bool = True) -> Round:
     """Everything that is due now; `receive` false leaves the inbox to the lead sync. One failure stops no other."""
-    applied = (await events.apply_all(fleet)).rows if receive else 0
+    applied = await _apply(fleet) if receive else 0
+    ready, done, failed = await _obey(fleet)
+    delivered = await alerts.deliver_due(fleet)
+    return Round(applied=applied, done=done, failed=failed, delivered=delivered, ready_again=ready)
+
+
+async def run_forever(fleet: Fleet, stop: asyncio.Event, *, pause: float = _PAUSE) -> None:
+    """Rounds until `stop` is set. Webhooks, commands and notices go side by side: a channel that takes one message a
+    second keeps no stop waiting."""
+
+    async def obeyed() -> bool:
+        ready, done, _ = await _obey(fleet)
+        return bool(ready or done)
+
+    async with asyncio.TaskGroup() as group:
+        for once in (lambda: _apply(fleet), obeyed, lambda: alerts.deliver_due(fleet)):
+            group.create_task(again_and_again(once, stop, pause=pause))
+
+
+async def _apply(fleet: Fleet) -> int:
+    return (await events.apply_all(fleet)).rows
+
+
+async def _obey(fleet: Fleet) -> tuple[int, int, int]:
+    """Leads that may be mailed again, commands done and failed."""
     done = failed = 0
     async with fleet.db.connection() as db:
         ready = await leads.due_again(db, fleet.clock.now())
@@ -48,18 +72,7 @@ async def run_once(fleet: Fleet, *, receive: bool = True) -> Round:
     for topic in (each for each in topics if each != sync_runs.RUN):
         good, bad = await _drain(fleet, topic)
         done, failed = done + good, failed + bad
-    return Round(
-        applied=applied, done=done, failed=failed, delivered=await alerts.deliver_due(fleet), ready_again=ready
-    )
-
-
-async def run_forever(fleet: Fleet, stop: asyncio.Event, *, pause: float = _PAUSE) -> None:
-    """Rounds until `stop` is set."""
-
-    async def once() -> bool:
-        return not (await run_once(fleet)).idle
-
-    await again_and_again(once, stop, pause=pause)
+    return ready, done, failed
 
 
 async def again_and_again(once: Callable[[], Awaitable[object]], stop: asyncio.Event, *, pause: float = _PAUSE) -> None:
@@ -153,11 +166,6 @@ async def _stops(fleet: Fleet, payloads: Sequence[Payload]) -> None:
     await commands.do_stops(fleet, payloads)
 
 
-async def _deliver(fleet: Fleet, payload: Payload) -> None:
-    """The row in `deliveries` is what is due; the command only wakes the worker."""
-    await alerts.deliver_due(fleet)
-
-
 _TOGETHER: dict[str, Callable[[Fleet, Sequence[Payload]], Awaitable[None]]] = {
     commands.STOP: _stops,
     commands.BLOCK: commands.do_blocks,
@@ -170,5 +178,4 @@ _EACH: dict[str, Callable[[Fleet, Payload], Awaitable[None]]] = {
     holds.START: holds.do_start,
     holds.LOOK: outcomes.do_look,
     investigations.RUN: investigations.do_run,
-    alerts.DELIVER: _deliver,
 }

@@ -16,8 +16,8 @@ from mailfleet.vendors.transport.secret import Secret
 from mailfleet.vendors.transport.transport import Means, Transport
 
 BASE_URL = "https://slack.com/api"
-WINDOWS: tuple[Window, ...] = ((1, 1.0), (50, 60.0))
-"""About one message a second and channel (slack:rate-limits)."""
+WINDOWS: tuple[Window, ...] = ((5, 5.0), (50, 60.0))
+"""One message a second, short bursts allowed (slack:rate-limits)."""
 _WHY = "reading needs a scope we do not ask for; the notice is told as of unknown outcome and not repeated"
 POST = Operation(  # slack:chat.postMessage
     name="post_message", method="POST", path="/chat.postMessage", reconcile=f"not at all: {_WHY}"
