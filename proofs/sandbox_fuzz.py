@@ -19,7 +19,10 @@ def main(argv: list[str]) -> int:
     for face in FACES:
         found = search(face, examples, number)
         statuses = ", ".join(f"{status}: {count}" for status, count in sorted(found.answered.items()))
-        sys.stdout.write(f"{face:<14}{found.cases:>7} calls, {len(found.wrong)} wrong ({statuses})\n")
+        reached = f"{len(found.good) - len(found.never)} of {len(found.good)} operations did what they are for"
+        sys.stdout.write(f"{face:<14}{found.cases:>7} calls, {len(found.wrong)} wrong, {reached} ({statuses})\n")
+        for name in found.never:
+            sys.stdout.write(f"  never: {name}\n")
         for told in found.wrong[:10]:
             sys.stdout.write(f"  {told}\n")
         sys.stdout.flush()

@@ -7,13 +7,11 @@ An answer is judged here, by the description alone: its status, its media type, 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, cast
 from xml.etree.ElementTree import fromstring
 
@@ -22,21 +20,17 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from jsonschema import Draft202012Validator
 from schemathesis.generation import GenerationMode
+from tests.sandbox_around.fuzz_scene import Known, Scene
 
-from mailfleet.sandbox.within import ROOT, Inside
+from mailfleet.sandbox.within import ROOT
 
-DOMAIN = "get-mailfleet-demo.com"
 FACES = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "control", "status")
 _LONGEST_JUMP = 600
+# A login at a host of chance would ask the network.
+_ALWAYS = ("smtp_host", "imap_host")
+# The share of calls that come without a key.
+_KEYLESS = 0.05
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_:@-]")
-# What a case may hold a number of, by the name it goes under.
-_ALIASES = {
-    "id": "webhook_id", "email_account_ids": "account_id", "selectedEmailAccountId": "account_id",
-    "campaignId": "campaign_id", "email_campaign_id": "campaign_id", "leadId": "lead_id", "leadIds": "lead_id",
-    "email_lead_map_id": "map_id", "tag_ids": "tag_id", "tagIds": "tag_id", "listId": "list_id", "toListId": "list_id",
-    "fromListId": "list_id", "leadListIds": "list_id", "clientId": "client_id", "sequence_mapping_id": "sequence_id",
-    "spamTestIds": "test_id",
-}  # fmt: skip
 
 
 @dataclass
@@ -46,108 +40,13 @@ class Found:
     cases: int = 0
     answered: dict[int, int] = field(default_factory=dict[int, int])
     wrong: list[str] = field(default_factory=list[str])
+    # Operation to how often it did what it is for.
+    good: dict[str, int] = field(default_factory=dict[str, int])
 
-
-class Scene:
-    """A world with something of everything, and the numbers of it."""
-
-    def __init__(self) -> None:
-        self.inside = Inside(5)
-        transport = httpx2.ASGITransport(app=self.inside.app, raise_app_exceptions=False)
-        self.http = httpx2.AsyncClient(transport=transport, base_url=ROOT)
-        self.known: dict[str, Any] = {}
-
-    async def call(self, method: str, path: str, body: Any = None, *, host: str = "base_url") -> Any:
-        held = self.inside.info["smartlead"]
-        answer = await self.http.request(method, held[host] + path, params={"api_key": held["api_key"]}, json=body)
-        assert answer.status_code == 200, (path, answer.text)
-        return answer.json()
-
-    async def built(self) -> Scene:
-        """Makes a mailbox, a campaign that has sent, and one of each other thing."""
-        control = self.inside.info["control"]["base_url"]
-        address, host = f"ada@{DOMAIN}", self.inside.info["mailhost"]
-        await self.http.post(control + "/registrar/domains", json={"name": DOMAIN})
-        await self.http.post(control + "/mailhost/accounts", json={"address": address, "password": "pw"})
-        login = {"from_email": address, "from_name": "Ada", "user_name": address, "password": "pw"}
-        places = {name: host[name] for name in ("smtp_host", "smtp_port", "imap_host", "imap_port")}
-        saved = await self.call("POST", "/email-accounts/save", {**login, **places, "warmup_enabled": True})
-        campaign = (await self.call("POST", "/campaigns/create", {"name": "Fuzz"}))["id"]
-        at = f"/campaigns/{campaign}"
-        step = {"seq_delay_details": {"delay_in_days": 0}, "subject": "Hi", "email_body": "<div>Hi</div>"}
-        steps = [{**step, "seq_number": number} for number in (1, 2)]
-        hours = {"start_hour": "00:00", "end_hour": "23:59", "min_time_btw_emails": 3, "max_new_leads_per_day": 100}
-        await self.call("POST", at + "/schedule", {"timezone": "UTC", "days_of_the_week": list(range(7)), **hours})
-        await self.call("POST", at + "/sequences", {"sequences": steps})
-        await self.call("POST", at + "/email-accounts", {"email_account_ids": [saved["emailAccountId"]]})
-        names = ("replies-positive", "hard-bounce", "unsubscribes", "complains", "silent")
-        rows = [{"email": f"{name}{n}@firm{n}-mailfleet.com"} for n in range(2) for name in names]
-        await self.call("POST", at + "/leads", {"lead_list": rows})
-        await self.call("POST", at + "/status", {"status": "START"})
-        await self.inside.advance(self.inside.now + timedelta(days=2))
-        self.known = {"campaign_id": campaign, "account_id": saved["emailAccountId"], **await self._more(at, address)}
-        return self
-
-    async def _more(self, at: str, address: str) -> dict[str, Any]:
-        hook = {"name": "h", "webhook_url": "http://127.0.0.1:9/h", "event_types": ["EMAIL_SENT"]}
-        leads = (await self.call("GET", at + "/leads"))["data"]
-        sequence = (await self.call("GET", at + "/sequences"))[0]["id"]
-        test = {"test_name": "t", "spam_filters": [], "link_checker": False, "campaign_id": int(at.rpartition("/")[2])}
-        test |= {"sequence_mapping_id": sequence, "provider_ids": [20, 21], "sender_accounts": [address]}
-        client = {"name": "C", "email": "c@c.com", "password": "p", "permission": ["full_access"]}
-        made = (await self.call("POST", "/client/save", client))["clientId"]
-        key = await self.call("POST", "/client/api-key", {"clientId": made, "keyName": "k"})
-        history = await self.call("GET", f"{at}/leads/{leads[0]['lead']['id']}/message-history")
-        hook_path = self.inside.info["slack"]["webhook_url"].split("/")
-        return {
-            "webhook_id": (await self.call("POST", at + "/webhooks", {**hook, "categories": ["Interested"]}))["id"],
-            "lead_id": leads[0]["lead"]["id"],
-            "map_id": leads[0]["campaign_lead_map_id"],
-            "sequence_id": sequence,
-            "test_id": (await self.call("POST", "/manual", test, host="delivery_base_url"))["id"],
-            "client_id": made,
-            "key_id": key["data"]["id"],
-            "tag_id": (await self.call("POST", "/tags", {"name": "t", "color": "#fff"}))["id"],
-            "list_id": (await self.call("POST", "/lead-list", {"listName": "l"}))["data"]["id"],
-            "email_stats_id": history["history"][0]["stats_id"],
-            "stats_id": history["history"][0]["stats_id"],
-            "sender_accounts": address,
-            "email_ids": address,
-            **self._registrar(),
-            **await self._zone(),
-            "account": self.inside.info["twilio"]["account_sid"],
-            **dict(zip(("team", "app", "token"), hook_path[-3:], strict=True)),
-        }
-
-    async def _zone(self) -> dict[str, Any]:
-        held = self.inside.info["cloudflare"]
-        headers = {"authorization": f"Bearer {held['api_token']}"}
-        body = {"name": DOMAIN, "account": {"id": held["account_id"]}, "type": "full"}
-        zone = (await self.http.post(held["base_url"] + "/zones", json=body, headers=headers)).json()["result"]["id"]
-        record = {"type": "TXT", "name": DOMAIN, "content": '"v=spf1 -all"', "ttl": 300}
-        records = f"{held['base_url']}/zones/{zone}/dns_records"
-        made = (await self.http.post(records, json=record, headers=headers)).json()["result"]["id"]
-        return {"zone_id": zone, "record_id": made}
-
-    def _registrar(self) -> dict[str, Any]:
-        held = self.inside.info["namecheap"]
-        names = {"ApiUser": "api_user", "ApiKey": "api_key", "UserName": "username", "ClientIp": "client_ip"}
-        return {name: held[key] for name, key in names.items()} | {
-            "DomainName": DOMAIN,
-            "SLD": DOMAIN[:-4],
-            "TLD": "com",
-        }
-
-    def credentials(self, face: str) -> tuple[dict[str, str], dict[str, str]]:
-        """Query and headers that a face wants."""
-        info = self.inside.info
-        if face in ("smartlead", "smartdelivery"):
-            return {"api_key": info["smartlead"]["api_key"]}, {}
-        if face == "twilio":
-            pair = f"{info['twilio']['account_sid']}:{info['twilio']['auth_token']}"
-            return {}, {"authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
-        tokens = {"cloudflare": info["cloudflare"]["api_token"], "slack": info["slack"]["bot_token"]}
-        return {}, {"authorization": f"Bearer {tokens[face]}"} if face in tokens else {}
+    @property
+    def never(self) -> list[str]:
+        """Operations that refused every call: nothing behind their first check was seen."""
+        return [name for name, times in self.good.items() if not times]
 
 
 def search(face: str, examples: int, number: int) -> Found:
@@ -155,19 +54,25 @@ def search(face: str, examples: int, number: int) -> Found:
     with asyncio.Runner() as runner:
         scene = runner.run(Scene().built())
         described = runner.run(scene.http.get(f"/{face}/openapi.json")).json()
-        found, odd = Found(), random.Random(f"{face}:{number}")
-        judge = judging(described)
+        hunt = Hunt(scene, face, judging(described), random.Random(f"{face}:{number}"))
         schema = schemathesis.openapi.from_dict(described)
-        for result in schema.get_all_operations():
-            operation: Any = cast(Any, result).ok()
+        operations: list[Any] = [cast(Any, result).ok() for result in schema.get_all_operations()]
+        operations.sort(key=_late)
+        for operation in operations:
+            hunt.found.good[f"{operation.method.upper()} {operation.path}"] = 0
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-
-                def one(case: Any) -> None:
-                    runner.run(_try(scene, face, case, odd, found, judge))
-
-                _drive(operation, mode, max(1, examples // 2), number, one)
+                _drive(operation, mode, max(1, examples // 2), number, lambda case: runner.run(hunt.call(case)))
         runner.run(scene.http.aclose())
-    return found
+    return hunt.found
+
+
+def _late(operation: Any) -> tuple[int, int]:
+    """What takes things away comes last, parts before wholes, campaigns and what is in them at the very end."""
+    if operation.path.endswith("/status"):
+        return 1, 0
+    if operation.method.upper() == "DELETE" or operation.path.endswith(("/delete", "/sequences")):
+        return 3 if "/campaigns" in operation.path else 2, -len(operation.path)
+    return 0, 0
 
 
 def _drive(operation: Any, mode: GenerationMode, examples: int, number: int, one: Callable[[Any], None]) -> None:
@@ -188,29 +93,90 @@ def _drive(operation: Any, mode: GenerationMode, examples: int, number: int, one
             raise
 
 
-async def _try(
-    scene: Scene, face: str, case: Any, odd: random.Random, found: Found, judge: Callable[[Any, Any], str | None]
-) -> None:
-    _put_in(scene.known, case, odd)
-    query, headers = scene.credentials(face)
-    sent = case.as_transport_kwargs(base_url=ROOT)
-    sent.pop("cookies", None)
-    sent["params"] = {**(sent.get("params") or {}), **query}
-    if isinstance(sent.get("data"), str | bytes):
-        sent["content"] = sent.pop("data")
-    made = (sent.get("headers") or {}).items()
-    sent["headers"] = {name: value for name, value in made if name.lower() != "authorization"} | headers
-    if face == "control" and isinstance(case.body, dict):
-        sent["json"] = _short(case.body)
-    try:
-        answer = await scene.http.request(**sent)
-    except (httpx2.InvalidURL, UnicodeError, ValueError):
-        return
-    found.cases += 1
-    found.answered[answer.status_code] = found.answered.get(answer.status_code, 0) + 1
-    complaint = judge(case, answer)
-    if complaint:
-        found.wrong.append(f"{case.method} {case.path}: {complaint}\n  sent {sent}\n  got {answer.text[:400]}")
+@dataclass
+class Hunt:
+    """Calls to one face of one world."""
+
+    scene: Scene
+    face: str
+    judge: Callable[[Any, Any], str | None]
+    odd: random.Random
+    found: Found = field(default_factory=Found)
+
+    async def call(self, case: Any) -> None:
+        """Makes the case a call that may get somewhere, makes it, and judges the answer."""
+        self._put_in(case)
+        sent = case.as_transport_kwargs(base_url=ROOT)
+        sent.pop("cookies", None)
+        if isinstance(sent.get("data"), str | bytes):
+            sent["content"] = sent.pop("data")
+        if self.odd.random() >= _KEYLESS:
+            self._authorise(sent)
+        try:
+            answer = await self.scene.http.request(**sent)
+        except (httpx2.InvalidURL, UnicodeError, ValueError):
+            return
+        self._count(case, sent, answer)
+
+    def _count(self, case: Any, sent: Mapping[str, Any], answer: httpx2.Response) -> None:
+        self.found.cases += 1
+        self.found.answered[answer.status_code] = self.found.answered.get(answer.status_code, 0) + 1
+        self.found.good[f"{case.method.upper()} {case.path}"] += _good(self.face, answer)
+        complaint = self.judge(case, answer)
+        if complaint:
+            told = f"{case.method} {case.path}: {complaint}\n  sent {sent}\n  got {answer.text[:400]}"
+            self.found.wrong.append(told)
+
+    def _authorise(self, sent: dict[str, Any]) -> None:
+        query, form, headers = self.scene.credentials(self.face)
+        sent["params"] = {**(sent.get("params") or {}), **query}
+        if isinstance(sent.get("data"), dict):
+            sent["data"] |= form
+        made = (sent.get("headers") or {}).items()
+        sent["headers"] = {name: value for name, value in made if name.lower() != "authorization"} | headers
+
+    def _put_in(self, case: Any) -> None:
+        """Replaces most made-up values by those of things that exist; sometimes all of them."""
+        known, share = self.scene.known[self.face], self.odd.choice((0.7, 1.0))
+        parameters = case.path_parameters or {}
+        for name in parameters:
+            if name in known and self.odd.random() < share:
+                parameters[name] = str(self._picked(known[name], case.path))
+            # What is no part of a path would ask for another path.
+            parameters[name] = _OUTSIDE.sub("", str(parameters[name])) or "x"
+        for name in case.query or {}:
+            if name in known and self.odd.random() < share:
+                case.query[name] = str(self._picked(known[name], case.path))
+        if isinstance(case.body, dict | list):
+            case.body = self._replaced(known, case.body, case.path, share)
+        if self.face == "control" and isinstance(case.body, dict):
+            case.body = _short(case.body)
+
+    def _picked(self, held: Any, path: str) -> Any:
+        return held(self.odd, path) if callable(held) else held
+
+    def _replaced(self, known: Known, value: Any, path: str, share: float) -> Any:
+        if isinstance(value, list):
+            return [self._replaced(known, entry, path, share) for entry in value]
+        if not isinstance(value, dict):
+            return value
+        done: dict[str, Any] = {}
+        for name, held in value.items():
+            if name in known and (name in _ALWAYS or self.odd.random() < share):
+                found = self._picked(known[str(name)], path)
+                done[str(name)] = [found] if isinstance(held, list) and not isinstance(found, list) else found
+            else:
+                done[str(name)] = self._replaced(known, held, path, share)
+        return done
+
+
+def _good(face: str, answer: httpx2.Response) -> bool:
+    """Whether the call did what it is for; two vendors refuse with status 200."""
+    if face == "namecheap" and "xml" in answer.headers["content-type"]:
+        return fromstring(answer.text).get("Status") == "OK"
+    if face == "slack" and "json" in answer.headers["content-type"]:
+        return answer.json()["ok"]
+    return answer.status_code < 300
 
 
 def _short(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,36 +185,6 @@ def _short(body: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("seconds"), int | float):
         kept["seconds"] = min(kept["seconds"], _LONGEST_JUMP)
     return kept
-
-
-def _put_in(known: Mapping[str, Any], case: Any, odd: random.Random) -> None:
-    """Replaces most made-up numbers by those of things that exist."""
-    parameters = case.path_parameters or {}
-    for name in parameters:
-        if name in known and odd.random() < 0.85:
-            parameters[name] = str(known[name])
-        # What is no part of a path would ask for another path.
-        parameters[name] = _OUTSIDE.sub("", str(parameters[name])) or "x"
-    for name in case.query or {}:
-        if name in known and odd.random() < 0.85:
-            case.query[name] = str(known[name])
-    if isinstance(case.body, dict | list):
-        case.body = _replaced(known, case.body, odd)
-
-
-def _replaced(known: Mapping[str, Any], value: Any, odd: random.Random) -> Any:
-    if isinstance(value, list):
-        return [_replaced(known, entry, odd) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    done: dict[str, Any] = {}
-    for name, held in value.items():
-        number = known.get(_ALIASES.get(str(name), str(name)))
-        if number is not None and odd.random() < 0.7:
-            done[str(name)] = [number] if isinstance(held, list) else number
-        else:
-            done[str(name)] = _replaced(known, held, odd)
-    return done
 
 
 def judging(described: Mapping[str, Any]) -> Callable[[Any, Any], str | None]:

@@ -45,6 +45,8 @@ class Operation:
     body: Schema | None = None
     body_type: str = "application/json"
     query: Mapping[str, Schema] = field(default_factory=dict[str, Schema])
+    # Which of the query must be there.
+    needed: tuple[str, ...] = ()
 
 
 def document(
@@ -75,7 +77,10 @@ def _described(operation: Operation) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in _PLACE.findall(operation.path)
     ]
-    asked = [{"name": name, "in": "query", "schema": schema} for name, schema in operation.query.items()]
+    asked = [
+        {"name": name, "in": "query", "required": name in operation.needed, "schema": schema}
+        for name, schema in operation.query.items()
+    ]
     answers = {
         str(status): {"description": str(status), "content": {media: {"schema": schema}}}
         for status, (media, schema) in operation.answers.items()

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -16,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from mailfleet.sandbox.describe import ANY, TEXT, Operation, Schema, document, obj, published
+from mailfleet.sandbox.describe import published
 from mailfleet.sandbox.dns.fixed import REGISTRAR_NAMESERVERS
+from mailfleet.sandbox.namecheap.openapi import CONTACT_FIELDS, CONTACTS, description
 from mailfleet.sandbox.namecheap.state import (
     ICANN_FEE,
     PREMIUM_PREFIX,
@@ -37,10 +37,6 @@ __all__ = ["Limit", "credentials", "register", "routes"]
 PATH = "/namecheap/xml.response"
 _NAMESPACE = "http://api.namecheap.com/xml.response"
 _MOST_CHECKED = 50
-_CONTACTS = ("Registrant", "Tech", "Admin", "AuxBilling")
-_CONTACT_FIELDS = (
-    "FirstName", "LastName", "Address1", "City", "StateProvince", "PostalCode", "Country", "Phone", "EmailAddress",
-)  # fmt: skip
 _PHONE = re.compile(r"\+\d{1,3}\.\d{4,14}")
 # Characters that XML 1.0 has no way to write.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -116,25 +112,10 @@ def routes(world: World, limit: Limit | None = None) -> list[BaseRoute]:
             given |= {key.lower(): value for key, value in form}
         return Response(perform(world, given), media_type="text/xml; charset=utf-8")
 
-    return [published("/namecheap/openapi.json", _description()), Route(PATH, answer, methods=["GET", "POST"])]
-
-
-def _description() -> dict[str, Any]:
-    known: dict[str, Schema] = dict.fromkeys(("ApiUser", "ApiKey", "UserName", "ClientIp"), TEXT)
-    asked: dict[str, Schema] = {"Command": {"enum": list(COMMANDS)}, "DomainName": TEXT, "DomainList": TEXT}
-    parts: dict[str, Schema] = dict.fromkeys(("SLD", "TLD", "Nameservers", "Years"), TEXT)
-    answers = {200: ("text/xml", ANY), 405: ("text/html", TEXT)}
-    call = Operation(
-        method="POST",
-        path=PATH,
-        summary="Any command; errors come with status 200 and Status ERROR",
-        answers=answers,
-        body=obj(known, {**asked, **parts}),
-        body_type="application/x-www-form-urlencoded",
-    )
-    query = {**known, **asked, **parts}
-    read = Operation(method="GET", path=PATH, summary="The same, the key in the address", answers=answers, query=query)
-    return document("Namecheap XML API (sandbox)", [call, read])
+    return [
+        published("/namecheap/openapi.json", description(PATH, COMMANDS)),
+        Route(PATH, answer, methods=["GET", "POST"]),
+    ]
 
 
 def perform(world: World, given: Mapping[str, str]) -> bytes:
@@ -339,8 +320,8 @@ def _owned(ask: Ask, name: str) -> Domain:
 
 
 def _check_contacts(ask: Ask) -> None:
-    for contact in _CONTACTS:
-        for name in _CONTACT_FIELDS:
+    for contact in CONTACTS:
+        for name in CONTACT_FIELDS:
             ask.need(contact + name)
         if not _PHONE.fullmatch(ask.given[f"{contact}Phone".lower()]):
             raise Refused(2015182, f"{contact}Phone is invalid: use +NNN.NNNNNNNNNN")  # (K)

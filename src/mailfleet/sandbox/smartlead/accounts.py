@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from mailfleet.sandbox.reputation import warmup_reputation
 from mailfleet.sandbox.smartlead.check import Refusal, Rule, failed, flag, group, number, said, text
-from mailfleet.sandbox.smartlead.http import Ask, Limit, route
+from mailfleet.sandbox.smartlead.http import Ask, Limit, numbered, route
 from mailfleet.sandbox.smartlead.login import check_logins
 from mailfleet.sandbox.smartlead.state import Mailbox, rest_time
 from mailfleet.sandbox.smartlead.warmups import WARMUP, apply_warmup
@@ -69,7 +69,7 @@ OAUTH: dict[str, Rule] = {
     "reply_rate_percentage": WARMUP["reply_rate_percentage"],
     **_LIMITS,
 }
-UPDATE: dict[str, Rule] = {"from_name": text(), **_LIMITS}
+UPDATE: dict[str, Rule] = {"from_name": Rule(kind="string", nullable=False), **_LIMITS}
 # What is written under one name is read under another (smartlead: email-accounts).
 _READ_NAMES = {
     "max_email_per_day": "message_per_day",
@@ -310,7 +310,7 @@ def update(ask: Ask) -> dict[str, Any]:
 
 def delete(ask: Ask) -> Response | dict[str, Any]:
     """Removes an account from everything; adding it again makes another account."""
-    number_ = int(ask.path["account_id"]) if ask.path["account_id"].isdigit() else 0
+    number_ = numbered(ask.path["account_id"]) or 0
     if number_ not in ask.vendor.mailboxes:
         body = {
             "ok": False,
@@ -330,10 +330,9 @@ def delete(ask: Ask) -> Response | dict[str, Any]:
 
 def suspend(ask: Ask, *, suspended: bool) -> dict[str, Any]:
     """Stops a mailbox from sending campaign mail, or lets it again."""
-    number_ = ask.path["account_id"]
-    if not number_.isdigit() or int(number_) not in ask.vendor.mailboxes:
+    box = ask.vendor.mailboxes.get(numbered(ask.path["account_id"]) or 0)
+    if box is None:
         raise Refusal(400, {"success": False, "message": "Email account not found"})
-    box = ask.vendor.mailboxes[int(number_)]
     box.suspended = suspended
     word = "suspended" if suspended else "unsuspended"
     data = {"accountId": box.id, "isSuspended": suspended}

@@ -13,7 +13,7 @@ from mailfleet.sandbox.engine.send import engine, set_status, wake
 from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.smartlead.accounts import list_item
 from mailfleet.sandbox.smartlead.check import Refusal, Rule, failed, flag, group, many, number, said, text
-from mailfleet.sandbox.smartlead.http import Ask, Limit, route
+from mailfleet.sandbox.smartlead.http import Ask, Limit, numbered, route
 from mailfleet.sandbox.smartlead.leads import remove
 from mailfleet.sandbox.smartlead.sequences import copied, sequences, step_shown
 from mailfleet.sandbox.smartlead.state import Campaign, Mailbox, rest_time
@@ -163,8 +163,7 @@ def delete(ask: Ask) -> dict[str, Any]:
 
 def duplicate(ask: Ask) -> dict[str, Any]:
     """A draft with the same settings, schedule, sequence and mailboxes, without leads."""
-    given = ask.path["campaign_id"]
-    source = ask.vendor.campaigns.get(int(given)) if given.isdigit() else None
+    source = ask.vendor.campaigns.get(numbered(ask.path["campaign_id"]) or 0)
     if source is None:
         raise Refusal(500, {"message": "Invalid campaign Id!"})
     made = _new(ask, f"Copy of {source.name}", source.client_id)
@@ -257,7 +256,7 @@ def settings(ask: Ask) -> dict[str, Any]:
 def _check_threshold(given: str | None) -> None:
     if given is None:
         return
-    if not given.replace(".", "", 1).isdigit() or not 0 <= float(given) <= 100:
+    if not given.isascii() or not given.replace(".", "", 1).isdigit() or not 0 <= float(given) <= 100:
         raise said('"bounce_autopause_threshold" must be a number between 0 and 100')
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Kind = Literal["string", "number", "integer", "boolean", "array", "object", "any"]
@@ -112,7 +112,8 @@ def _array(value: object, rule: Rule, label: str) -> list[Any]:
         raise said(f'"{label}" must be an array')
     if rule.most is not None and len(value) > rule.most:
         raise said(f'"{label}" must contain less than or equal to {rule.most} items')
-    items = rule.items or Rule()
+    # Joi: an array holds no null unless it is said to.
+    items = replace(rule.items or Rule(), nullable=False)
     return [_value(entry, items, f"{label}[{position}]") for position, entry in enumerate(value)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +21,7 @@ from mailfleet.sandbox.world import World
 
 API = "/smartlead/api/v1"
 DELIVERY = "/smartdelivery/api/v1/spam-test"
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Ask:
         given = self.query.get(name)
         if given is None or not given.strip():
             return default
-        if not given.lstrip("-").isdigit() or len(given) > 15:
+        if not _WHOLE.fullmatch(given):
             raise said(f'"{name}" must be a number')
         if int(given) < low:
             raise said(f'"{name}" must be greater than or equal to {low}')
@@ -122,9 +124,15 @@ Answer = Callable[[Ask], Any]
 
 def whole(text: str) -> int:
     """A whole number of the path. Raises Refusal with 404: there is no such route."""
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
+    found = numbered(text)
+    if found is None:
         raise said("Not Found", 404)
-    return int(text)
+    return found
+
+
+def numbered(text: str) -> int | None:
+    """The number that a text writes; None when it writes none, or one too long for any id."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else None
 
 
 def route(world: World, limit: Limit, method: str, path: str, answer: Answer, base: str = API) -> list[BaseRoute]:

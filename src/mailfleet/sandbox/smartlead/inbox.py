@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from mailfleet.sandbox.engine.send import log_send
 from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.smartlead.check import Rule, failed, flag, many, number, said, text
-from mailfleet.sandbox.smartlead.http import Ask, Limit, route
+from mailfleet.sandbox.smartlead.http import Ask, Limit, numbered, route
 from mailfleet.sandbox.smartlead.leads import moment_in
 from mailfleet.sandbox.smartlead.state import LeadMap, Message, Sent, plain, rest_time
 from mailfleet.sandbox.world import World
@@ -198,9 +198,10 @@ def blocked(ask: Ask) -> list[dict[str, Any]]:
 
 def unblock(ask: Ask) -> dict[str, Any]:
     """Takes an entry off the list."""
-    if not ask.query.get("id", "").isdigit():
+    number_ = numbered(ask.query.get("id", ""))
+    if number_ is None:
         raise said('"id" is required')
-    entry = ask.vendor.blocks.pop(int(ask.query["id"]), None)
+    entry = ask.vendor.blocks.pop(number_, None)
     if entry is None:
         raise failed("Block list entry not found - Invalid id.", 404)
     del ask.vendor.blocked[entry.what]

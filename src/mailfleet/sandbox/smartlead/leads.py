@@ -16,7 +16,7 @@ from mailfleet.sandbox.engine.exits import set_category, stop, unsubscribed, uns
 from mailfleet.sandbox.engine.send import enqueue
 from mailfleet.sandbox.smartlead.add import FIELDS, add
 from mailfleet.sandbox.smartlead.check import Refusal, Rule, failed, flag, number, said, text
-from mailfleet.sandbox.smartlead.http import Ask, Limit, route
+from mailfleet.sandbox.smartlead.http import Ask, Limit, numbered, route
 from mailfleet.sandbox.smartlead.state import CATEGORIES, Lead, LeadMap, Smartlead, categories, category, rest_time
 from mailfleet.sandbox.world import World
 
@@ -232,8 +232,7 @@ def unsubscribe(ask: Ask) -> dict[str, Any]:
 
 def unsubscribe_everywhere(ask: Ask) -> dict[str, Any]:
     """Ends the lead's sequences in all campaigns; `ok` false when there is no such lead."""
-    given = ask.path["lead_id"]
-    lead = ask.vendor.leads.get(int(given)) if given.isdigit() else None
+    lead = ask.vendor.leads.get(numbered(ask.path["lead_id"]) or 0)
     if lead is None:
         return {"ok": False}
     lead.unsubscribed = True
@@ -256,8 +255,7 @@ def set_lead_category(ask: Ask) -> dict[str, Any]:
 
 def complete(ask: Ask) -> dict[str, Any]:
     """Ends a lead's sequence as done; the id in the path is that of the lead in the campaign."""
-    given = ask.path["lead_id"]
-    lead_map = ask.campaign.maps.get(int(given)) if given.isdigit() else None
+    lead_map = ask.campaign.maps.get(numbered(ask.path["lead_id"]) or 0)
     if lead_map is None:
         raise failed("Lead not found - Invalid lead_map_id.", 404)
     stop(lead_map, "COMPLETED")

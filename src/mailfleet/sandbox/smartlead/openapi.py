@@ -6,6 +6,7 @@ Request bodies are described by the very rules that check them; answers by `shap
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mailfleet.sandbox.describe import ANY, FLAG, NUMBER, TEXT, Operation, Schema, document, listing, obj, optional
@@ -266,11 +267,11 @@ def _string(rule: Rule) -> Schema:
 
 def _array(rule: Rule) -> Schema:
     most = {} if rule.most is None else {"maxItems": rule.most}
-    return {**listing(_rule(rule.items or Rule())), **most}
+    return {**listing(_rule(replace(rule.items or Rule(), nullable=False))), **most}
 
 
 _KINDS: Mapping[str, Callable[[Rule], Schema]] = {
-    "any": lambda rule: ANY,
+    "any": lambda rule: {"enum": list(rule.options)} if rule.options else ANY,
     "string": _string,
     "integer": _number,
     "number": _number,

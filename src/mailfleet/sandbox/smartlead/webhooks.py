@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from mailfleet.sandbox.smartlead.check import Rule, failed, many, number, said, text
 from mailfleet.sandbox.smartlead.deliveries import queue
-from mailfleet.sandbox.smartlead.http import Ask, Limit, route
+from mailfleet.sandbox.smartlead.http import Ask, Limit, numbered, route
 from mailfleet.sandbox.smartlead.leads import moment_in
 from mailfleet.sandbox.smartlead.state import Webhook, categories, rest_time
 from mailfleet.sandbox.world import World
@@ -31,7 +31,7 @@ SAVE: dict[str, Rule] = {
 }
 CREATE: dict[str, Rule] = {
     "webhook_url": text(required=True),
-    "association_type": Rule(required=True),
+    "association_type": Rule(required=True, options=tuple(_ASSOCIATIONS)),
     "email_campaign_id": number(),
     "client_id": number(),
     "name": text(),
@@ -200,7 +200,7 @@ def create(ask: Ask) -> dict[str, Any]:
 
 
 def _any(ask: Ask, given: object) -> Webhook:
-    found = ask.vendor.webhooks.get(int(str(given))) if str(given).isdigit() else None
+    found = ask.vendor.webhooks.get(numbered(str(given)) or 0)
     if found is None:
         raise failed(f"Webhook id - {given} not found.", 404)
     return found
