@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -30,28 +31,37 @@ _IN_TEXT = (
     (re.compile(r"\bxox[abpr]-[\w-]+"), HIDDEN),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S), HIDDEN),
 )
+# What each of the patterns above needs: nearly every text has none of it and costs one look instead of eight.
+_MARKS = re.compile(r"(?i)[=:]|bearer\s|basic\s|/hooks/|xox[abpr]-|-----BEGIN")
 
 
 def redact(text: str) -> str:
     """The text without keys in URLs, passwords in addresses, bearer tokens, private keys or the receiver's path."""
+    if not _MARKS.search(text):
+        return text
     for pattern, shown in _IN_TEXT:
         text = pattern.sub(shown, text)
     return text
 
 
-def clean(value: Any, name: str = "") -> Any:
-    """The value as it may be written: everything under a telling name hidden, every text redacted."""
-    if name and _NAMES.search(name) and not _SAFE.search(name):
+def clean(value: Any, name: str = "", text: Callable[[str], str] = redact) -> Any:
+    """The value as it may be written: everything under a telling name hidden, every text through `text`."""
+    if name and _telling(name):
         return HIDDEN if value not in (None, "", (), {}) else value
     if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {key: clean(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [clean(item) for item in value]
+        return text(value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    return redact(str(value))
+    if isinstance(value, Mapping):
+        return {text(k) if isinstance(k, str) else k: clean(item, str(k), text) for k, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [clean(item, "", text) for item in value]
+    return text(str(value))
+
+
+@lru_cache(4096)
+def _telling(name: str) -> bool:
+    return bool(_NAMES.search(name)) and not _SAFE.search(name)
 
 
 def redaction(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -26,14 +26,20 @@ Run = Callable[[Fleet, Settings, Probe, bool], Awaitable[None]]
 
 
 async def probe(
-    settings: Settings, vendor: str, *, actor: str, write: bool, descriptions: Mapping[str, Description] | None = None
+    settings: Settings,
+    vendor: str,
+    *,
+    actor: str,
+    write: bool,
+    descriptions: Mapping[str, Description] | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> Probe:
     """Every row of the vendor that can be asked. Raises ConfigError for a vendor that is not known or not set up."""
     run = RUNS.get(vendor)
     if run is None:
         raise ConfigError(f"There is no vendor {vendor!r}.", hint=f"It is one of {', '.join(sorted(RUNS))}.")
     made = Probe(vendor, descriptions)
-    async with open_fleet(settings, actor=actor, witness=made.witness) as fleet:
+    async with open_fleet(settings, actor=actor, witness=made.witness, waiting=waiting) as fleet:
         await run(fleet, settings, made, write)
     return made
 

@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(
         None, description="Prefect API to record runs in. `mailfleet up` starts one and sets it."
     )
+    mailfleet_call_timeout: float | None = Field(
+        None,
+        gt=0,
+        description="Longest seconds one call to a vendor may take with all its attempts; empty: 120, and 300 for its "
+        "turn under the rate limit. `--timeout SECONDS` sets it for one command.",
+    )
     mailfleet_sync_delay: float = Field(
         30, ge=0, description="Seconds from a webhook to the lead sync of its campaign; 0: on its schedule alone."
     )

@@ -33,7 +33,7 @@ from mailfleet.platforms.smartlead import SmartleadPlatform
 from mailfleet.platforms.status_pages import PublicStatus
 from mailfleet.policy.load import load
 from mailfleet.policy.model import Escalation
-from mailfleet.services import credentials, lead_source, samples
+from mailfleet.services import credentials, lead_source, samples, vendor_health
 from mailfleet.services.context import Fleet
 from mailfleet.services.hook_secrets import HookSecrets
 from mailfleet.settings import Settings, missing, usable
@@ -92,11 +92,15 @@ def database(settings: Settings) -> Generator[tuple[str, LocalPostgres | None]]:
 
 @contextlib.asynccontextmanager
 async def open_fleet(
-    settings: Settings, *, actor: str = "machine", witness: Callable[[Taken], None] | None = None
+    settings: Settings,
+    *,
+    actor: str = "machine",
+    witness: Callable[[Taken], None] | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> AsyncGenerator[Fleet]:
     """Every part, opened and closed.
 
-    `witness` sees every exchange with a vendor, masked.
+    `witness` sees every exchange with a vendor, masked; `waiting` is told what is waited for, when it takes long.
 
     Raises SchemaOutOfDate, DatabaseUnavailable and ConfigError. What a vendor needs is asked for when it is used.
     """
@@ -107,7 +111,9 @@ async def open_fleet(
         dsn, _ = await asyncio.to_thread(stack.enter_context, database(settings))
         await asyncio.to_thread(require_current, dsn)
         db = await stack.enter_async_context(Database(dsn, max_size=settings.mailfleet_database_pool))
-        means = replace(await _means(stack, db, clock, actor, policy.escalation), witness=witness)
+        refusals = vendor_health.Refusals()
+        means = await _means(stack, settings, db, clock, actor, policy.escalation)
+        means = replace(means, witness=witness, waiting=waiting, refused=refusals.told)
         vault = Vault(kek)
         async with db.connection() as rows:
             suppression_key = await vault.kept(rows, "suppression")
@@ -139,6 +145,7 @@ async def open_fleet(
             rng=random.Random(),  # noqa: S311 - order and jitter, nothing secret
         )
         stack.push_async_callback(_close, fleet)
+        refusals.fleet = fleet
         yield fleet
 
 
@@ -158,14 +165,27 @@ def webhook_base(settings: Settings) -> str:
     return f"{public}/hooks/{receiver_token(settings)}" if public else ""
 
 
-async def _means(stack: contextlib.AsyncExitStack, db: Database, clock: Clock, actor: str, rule: Escalation) -> Means:
+async def _means(
+    stack: contextlib.AsyncExitStack, settings: Settings, db: Database, clock: Clock, actor: str, rule: Escalation
+) -> Means:
     calls = await stack.enter_async_context(PostgresCalls(db, clock).writing())
     return Means(
         journal=PostgresJournal(db, clock, actor=actor),
         budget=PostgresBudget(db),
         circuit=PostgresCircuit(db),
         calls=calls,
-        patience=Patience(timeouts=rule.timeout_attempts),
+        patience=_patience(settings, rule),
+    )
+
+
+def _patience(settings: Settings, rule: Escalation) -> Patience:
+    """A call that may take so long in all neither waits for its answer nor for its turn any longer."""
+    usual, longest = Patience(timeouts=rule.timeout_attempts), settings.mailfleet_call_timeout
+    if longest is None:
+        return usual
+    cap = min(usual.timeout_cap, longest)
+    return msgspec.structs.replace(
+        usual, deadline=longest, queue=longest, timeout=min(usual.timeout, longest), timeout_cap=cap
     )
 
 

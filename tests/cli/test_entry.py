@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,13 @@ def test_the_trace_is_shown_on_request_and_without_secrets(
     told = capsys.readouterr().err
     assert "Traceback" in told
     assert "s3cr3tv4lu3" not in told
+
+
+@pytest.mark.parametrize("words", [("--timeout",), ("--timeout", "soon"), ("--timeout=-1",)])
+def test_a_timeout_that_is_no_time_is_told(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAILFLEET_HOME", str(tmp_path))
+    monkeypatch.setenv("MAILFLEET_CALL_TIMEOUT", "5")  # put back after the test
+    assert cli.run(["config", "show", *words]) == 2
+    assert "imeout" in capsys.readouterr().err

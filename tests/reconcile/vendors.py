@@ -17,6 +17,7 @@ from mailfleet.platforms.smartlead import SmartleadPlatform
 from mailfleet.platforms.status_pages import PublicStatus
 from mailfleet.policy.model import default_policy
 from mailfleet.services.context import Fleet
+from mailfleet.services.vendor_health import Refusals
 from mailfleet.store.database import Database
 from mailfleet.store.journal import PostgresJournal
 from mailfleet.store.secrets import Kek, Vault
@@ -51,7 +52,9 @@ async def opened(
 ) -> AsyncGenerator[Fleet]:
     """A fleet whose vendors are the sandbox that told `info`."""
     clock = clock or FixedClock(START)
+    refusals = Refusals()
     means = Means(
+        refused=refusals.told,
         journal=PostgresJournal(database, clock),
         budget=MemoryBudget(),
         circuit=MemoryCircuit(failures=1000),
@@ -93,6 +96,7 @@ async def opened(
         suppression_key=b"pepper",
         webhook_base="http://127.0.0.1/hooks/token",
     )
+    refusals.fleet = fleet
     yield fleet
     for group in (fleet.platforms, fleet.dns_hosts, fleet.registrars, fleet.channels, fleet.status_pages):
         for part in group.values():

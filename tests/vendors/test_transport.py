@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -81,6 +83,57 @@ async def test_after_timeouts_later_calls_wait_longer_too_until_answers_come_in_
     waited = [request.extensions["timeout"]["read"] for request in bench.sent]
     assert waited[:4] == [20, 40, 50, 40.5] and waited[-1] == 20
     assert [detail["seconds"] for _, what, _, detail in bench.calls.notes if what == "deadline"] == [30, 45, 20]
+
+
+async def test_no_attempt_outlasts_the_deadline_of_the_call() -> None:
+    out, bench = transport(script(httpx2.ReadTimeout("slow")), Patience(timeout=20, timeout_cap=60, deadline=7))
+    assert isinstance(await caught(out.call(READ, at={"id": 1})), TimedOut)
+    waited = [request.extensions["timeout"]["read"] for request in bench.sent]
+    assert waited and max(waited) <= 7
+
+
+async def test_what_is_waited_for_is_told_while_it_lasts() -> None:
+    told: list[str] = []
+    asked = asyncio.Event()
+    out, bench = transport(script(ok()), Patience(silent=0.0))
+    out = Transport(out.vendor, replace(bench.means, http=Silent(asked), waiting=lambda said: _told(told, said, asked)))
+    await out.call(READ, at={"id": 1})
+    assert told and all(said.startswith("acme read_it: waits for its answer, at most 20 s") for said in told)
+
+
+class Silent(httpx2.AsyncBaseTransport):
+    """Answers when it has been told that somebody waits."""
+
+    def __init__(self, asked: asyncio.Event) -> None:
+        self.asked = asked
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await self.asked.wait()
+        return ok({})
+
+
+def _told(told: list[str], said: str, asked: asyncio.Event) -> None:
+    told.append(said)
+    asked.set()
+
+
+def test_a_write_that_does_not_say_how_it_is_reconciled_cannot_be_made() -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        with pytest.raises(TypeError, match="reconciled"):
+            Operation(name="x", method=method, path="/x")
+    assert not Operation(name="x", method="POST", path="/x", reads=True).write
+
+
+async def test_a_refused_key_is_told_while_it_is_refused() -> None:
+    told: list[tuple[str, str, str]] = []
+
+    async def refused(*said: str) -> None:
+        told.append(said)  # type: ignore[arg-type]
+
+    for status in (401, 403, 404, 500):
+        out, bench = transport(script(ok({}, status)))
+        await caught(Transport(out.vendor, replace(bench.means, refused=refused)).call(READ, at={"id": 1}))
+    assert told == [("acme", "read_it", "401"), ("acme", "read_it", "403")]
 
 
 @pytest.mark.parametrize(

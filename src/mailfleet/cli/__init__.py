@@ -85,15 +85,19 @@ def parser() -> App:
 
 def overview() -> str:
     """What `mailfleet --help` prints: the commands are a table here, so that help needs no parser and is instant."""
-    lines = [f"Usage: mailfleet COMMAND [--json] [--debug]\n\n{SUMMARY}\n\nCommands:"]
+    lines = [f"Usage: mailfleet COMMAND [--json] [--debug] [--timeout SECONDS]\n\n{SUMMARY}\n\nCommands:"]
     lines += [f"  {name:<11} {told}" for name, _, told in COMMANDS]
     return "\n".join([*lines, "", "`mailfleet COMMAND --help` tells more. Exit codes:", *EXIT_CODES, ""])
 
 
 def run(argv: Sequence[str]) -> int:
     """Runs one command; the exit code. What went wrong is told on standard error."""
-    tokens = [token for token in argv if token != "--debug"]  # noqa: S105 - a flag, not a secret
-    debug = len(tokens) != len(argv) or bool(os.environ.get("MAILFLEET_DEBUG"))
+    tokens, timeout = _without_timeout([token for token in argv if token != "--debug"])  # noqa: S105 - not a secret
+    debug = "--debug" in argv or bool(os.environ.get("MAILFLEET_DEBUG"))
+    if timeout == "":
+        return _refused("--timeout needs a number of seconds.")
+    if timeout:
+        os.environ["MAILFLEET_CALL_TIMEOUT"] = timeout
     if tokens in ([], ["--help"], ["-h"], ["--version"]):
         sys.stdout.write(f"{mailfleet.__version__}\n" if tokens == ["--version"] else overview())
         return 0
@@ -113,6 +117,16 @@ def run(argv: Sequence[str]) -> int:
         known = _of_the_database(error)
         return _failed(known, debug=debug) if known else _bug(error, debug=debug)
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def _without_timeout(tokens: list[str]) -> tuple[list[str], str | None]:
+    """`--timeout SECONDS` stands for the setting, before or after any command's own words."""
+    for place, token in enumerate(tokens):
+        if token == "--timeout":  # noqa: S105 - a flag, not a secret
+            return [*tokens[:place], *tokens[place + 2 :]], "".join(tokens[place + 1 : place + 2])
+        if token.startswith("--timeout="):
+            return [*tokens[:place], *tokens[place + 1 :]], token.partition("=")[2]
+    return tokens, None
 
 
 def _unknown(word: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from mailfleet.cli.output import Json, show
+from mailfleet.cli.output import Json, say, show
 
 if TYPE_CHECKING:
     from mailfleet.services.context import Fleet
@@ -80,7 +80,7 @@ async def _with_database(settings: Settings, offline: bool) -> list[Row]:
             dsn, local = await asyncio.to_thread(stack.enter_context, database(settings))
             rows.append(await _tried("database", lambda: _schema(dsn, "embedded" if local else "DATABASE_URL")))
             if rows[-1]["verdict"] == "ok":
-                async with open_fleet(settings) as fleet:
+                async with open_fleet(settings, waiting=say) as fleet:
                     rows += await _with_fleet(fleet, settings, offline)
             else:
                 rows.append(_row("vendors", "attention", "not asked: their budget lives in the database", "see above"))
@@ -94,6 +94,7 @@ async def _with_fleet(fleet: Fleet, settings: Settings, offline: bool) -> list[R
         ("clock", lambda: _clock(fleet)),
         ("workers", lambda: _workers(fleet)),
         ("unknown outcomes", lambda: _unknown(fleet)),
+        ("circuits", lambda: _circuits(fleet)),
     ]
     if not offline:
         checks += [
@@ -163,6 +164,19 @@ async def _unknown(fleet: Fleet) -> Row:
         told += f"; {lost} notices may not have arrived"
     old = open_.oldest is not None and open_.oldest.total_seconds() > _UNREAD_SECONDS
     return _row("unknown outcomes", "attention" if old or lost else "ok", told, "`mailfleet event unsettled`")
+
+
+async def _circuits(fleet: Fleet) -> Row:
+    """Vendors that are being given a rest, and how the others answered in the last 24 hours."""
+    from mailfleet.services import vendor_status
+
+    known = await vendor_status.read(fleet)
+    resting = [each for each in known if each.circuit != "closed"]
+    if resting:
+        told = "; ".join(f"{each.vendor} {each.circuit} ({each.last_error})" for each in resting)
+        return _row("circuits", "attention", told, "one call probes after 30 s; `mailfleet vendor status` shows more")
+    shares = [f"{each.vendor} {each.share_24h:.1%}" for each in known if each.share_24h is not None]
+    return _row("circuits", "ok", f"all closed; answered in 24 h: {', '.join(shares) or 'nothing was asked'}")
 
 
 async def _smartlead(fleet: Fleet) -> Row:

@@ -7,6 +7,7 @@ import getpass
 from collections.abc import AsyncGenerator, Iterable
 
 from mailfleet import log
+from mailfleet.cli.output import say
 from mailfleet.errors import ConfigError
 from mailfleet.rules.address import BadAddress, normalise
 from mailfleet.services.context import Fleet
@@ -48,5 +49,5 @@ def one_of(word: str, known: Iterable[str], what: str) -> str:
 @contextlib.asynccontextmanager
 async def opened() -> AsyncGenerator[Fleet]:
     """The parts, for one command."""
-    async with open_fleet(started(), actor=person()) as fleet:
+    async with open_fleet(started(), actor=person(), waiting=say) as fleet:
         yield fleet

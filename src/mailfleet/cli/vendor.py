@@ -140,7 +140,7 @@ async def _record(vendor: str, write: bool, out: Path | None) -> tuple[Probe, Pa
     from mailfleet.probing import probe
 
     settings, now = started(), datetime.now(UTC)
-    made = await probe(settings, vendor, actor=person(), write=write)
+    made = await probe(settings, vendor, actor=person(), write=write, waiting=say)
     path = out or settings.home / "exchanges" / f"{vendor}-{now:%Y%m%d-%H%M%S}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [{"row": each.row, "error": each.error, "exchanges": each.exchanges} for each in made.looked]
@@ -155,7 +155,7 @@ async def _verify(vendor: str, write: bool, sandbox: str) -> Probe:
 
     settings = started()
     described = await asyncio.to_thread(_descriptions, vendor, sandbox)
-    return await probe(settings, vendor, actor=person(), write=write, descriptions=described)
+    return await probe(settings, vendor, actor=person(), write=write, descriptions=described, waiting=say)
 
 
 def _descriptions(vendor: str, sandbox: str) -> dict[str, Description]:

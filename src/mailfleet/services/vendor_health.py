@@ -41,6 +41,27 @@ async def check(fleet: Fleet) -> dict[str, str]:
     return found
 
 
+class Refusals:
+    """A refused key is told while it is refused, not at the monitor's next round, and once for both."""
+
+    fleet: Fleet | None = None
+
+    async def told(self, vendor: str, operation: str, status: str) -> bool:
+        """Writes the alert when the policy says so of this status; False when it says otherwise or it is known."""
+        fleet = self.fleet
+        if fleet is None or errors_matrix.respond(fleet.policy.errors, status=int(status)).action != "alert_critical":
+            return False
+        at = fleet.clock.now()
+        return await alerts.tell(
+            fleet,
+            fact_key=_fact(vendor, "critical", at),
+            kind="vendor_health",
+            severity="critical",
+            title=f"{vendor}: {operation} was refused: the key is wrong or may not do this",
+            body=f"It was answered with {status} at {at:%Y-%m-%d %H:%M} UTC. `mailfleet doctor` asks again.",
+        )
+
+
 async def look_up(fleet: Fleet, vendor: str) -> StatusSaid | None:
     """What the vendor's status page says, kept as evidence; None when none is set."""
     page = fleet.status_pages.get(vendor)
@@ -112,7 +133,7 @@ async def _tell(
     await alerts.raise_alert(
         fleet,
         db,
-        fact_key=f"vendor:{hour.vendor}:{severity}:{hour.until:%Y-%m-%dT%H}",
+        fact_key=_fact(hour.vendor, severity, hour.until),
         kind="vendor_health",
         severity=severity,
         title=f"{hour.vendor}: {what}",
@@ -135,3 +156,7 @@ async def _tell_silence(fleet: Fleet, db: Connection, platform: str, silence: Si
         context={"platform": platform},
     )
     return what
+
+
+def _fact(vendor: str, severity: alerts.Severity, at: datetime) -> str:
+    return f"vendor:{vendor}:{severity}:{at:%Y-%m-%dT%H}"

@@ -70,6 +70,7 @@ EXPORT = Operation(  # infraforge:mailboxes/export
     name="export_mailboxes",
     method="POST",
     path="/workspaces/{ws}/mailboxes/export",
+    reads=True,
     timeout=60,
 )
 HAND_OVER = Operation(  # infraforge:mailboxes/export-to-salesforge

@@ -23,8 +23,8 @@ BASE_URL = "https://api.namecheap.com/xml.response"
 WINDOWS: tuple[Window, ...] = ((20, 60.0), (700, 3600.0), (8000, 86400.0))
 YEARS = 1
 """Sent always: the vendor's own default is two years (namecheap:domains.create)."""
-CHECK = Operation(name="check_domains", method="POST", path="")  # namecheap:domains.check
-PRICE = Operation(name="get_pricing", method="POST", path="")  # namecheap:users.getPricing
+CHECK = Operation(name="check_domains", method="POST", path="", reads=True)  # namecheap:domains.check
+PRICE = Operation(name="get_pricing", method="POST", path="", reads=True)  # namecheap:users.getPricing
 CREATE = Operation(  # namecheap:domains.create
     name="register_domain",
     method="POST",
@@ -32,8 +32,8 @@ CREATE = Operation(  # namecheap:domains.create
     reconcile="getInfo of the domain, matched on its name: it is ours when it answers",
     timeout=60,
 )
-INFO = Operation(name="get_domain", method="POST", path="")  # namecheap:domains.getInfo
-NAMESERVERS = Operation(name="get_nameservers", method="POST", path="")  # namecheap:domains.dns.getList
+INFO = Operation(name="get_domain", method="POST", path="", reads=True)  # namecheap:domains.getInfo
+NAMESERVERS = Operation(name="get_nameservers", method="POST", path="", reads=True)  # namecheap:domains.dns.getList
 DELEGATE = Operation(  # namecheap:domains.dns.setCustom
     name="set_nameservers",
     method="POST",

@@ -39,16 +39,16 @@ SCHEDULE = Operation(  # smartlead:delivery/schedule
 STOP = Operation(  # smartlead:delivery/stop
     name="stop_placement_test", method="PUT", path="/{id}/stop", reconcile="the test by id, matched on status"
 )
-LIST = Operation(name="list_placement_tests", method="POST", path="/report")  # smartlead:delivery/list
+LIST = Operation(name="list_placement_tests", method="POST", path="/report", reads=True)  # smartlead:delivery/list
 GET = Operation(name="get_placement_test", method="GET", path="/{id}")  # smartlead:delivery/get
 DELETE = Operation(  # smartlead:delivery/delete
     name="delete_placement_tests", method="POST", path="/delete", reconcile="the test by id, matched on its absence"
 )
 PROVIDERS = Operation(  # smartlead:delivery/providerwise
-    name="get_placement_by_provider", method="POST", path="/report/{id}/providerwise"
+    name="get_placement_by_provider", method="POST", path="/report/{id}/providerwise", reads=True
 )
 GROUPS = Operation(  # smartlead:delivery/groupwise
-    name="get_placement_by_group", method="POST", path="/report/{id}/groupwise"
+    name="get_placement_by_group", method="POST", path="/report/{id}/groupwise", reads=True
 )
 SECTION = Operation(  # smartlead:delivery/section
     name="get_placement_section", method="GET", path="/report/{id}/{section}"

@@ -25,10 +25,17 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     reconcile: str = ""
     """By reading what, matched on what; empty: a read, which may be repeated."""
+    reads: bool = False
+    """Changes nothing though its method is not GET."""
     timeout: float | None = None
     """Seconds of the first attempt, where the vendor is known to be slow."""
     own_limit: bool = False
     """Rarely allowed by itself: being refused as too often says nothing about the key's other calls."""
+
+    def __post_init__(self) -> None:
+        """A write that does not say how it is reconciled would be repeated like a read: it cannot be made at all."""
+        if self.method != "GET" and self.reads == bool(self.reconcile):
+            raise TypeError(f"{self.name}: a {self.method} either says that it only reads, or how it is reconciled.")
 
     @property
     def write(self) -> bool:
@@ -60,6 +67,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 20
     timeout_cap: float = 60
     queue: float = 300
+    silent: float = 4
+    """After so long somebody who waits is told what for, and again each time."""
 
 
 @dataclass(frozen=True, kw_only=True)

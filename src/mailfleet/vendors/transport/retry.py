@@ -13,10 +13,14 @@ from mailfleet.vendors.transport.wire import Lost
 STRETCH, EASE = 1.5, 0.9
 
 
-def timeout(operation: Operation, attempt: int, patience: Patience, stretch: float = 1.0) -> float:
-    """Seconds for this attempt: more each time, and more after calls that were not answered in time, within the cap."""
+SHORTEST = 0.05
+
+
+def timeout(operation: Operation, attempt: int, patience: Patience, stretch: float, left: float) -> float:
+    """Seconds for this attempt: more each time, and more after calls that were not answered in time, within the cap
+    and what is left until the deadline."""
     first = operation.timeout or patience.timeout
-    return min(max(patience.timeout_cap, first), first * attempt * stretch)
+    return max(SHORTEST, min(max(patience.timeout_cap, first), first * attempt * stretch, left))
 
 
 def stretched(stretch: float, *, timed_out: bool, patience: Patience) -> float:

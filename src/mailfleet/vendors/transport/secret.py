@@ -79,26 +79,17 @@ class Redactor:
     def text(self, text: str) -> str:
         """The text without secrets."""
         for needle in self._needles:
-            text = text.replace(needle.reveal(), HIDDEN)
+            text = text.replace(needle.reveal(), HIDDEN) if needle.reveal() in text else text
         return redact(text)
 
     def value(self, value: Any) -> Any:
         """The value as it may be stored: telling names hidden at any depth, texts redacted."""
-        return self._deep(clean(value))
+        return clean(value, text=self.text)
 
     def body(self, text: str, data: Any = None) -> str:
         """A vendor's body as it may be kept with an error: redacted by structure where it has one, cut at 2,000."""
         shown = msgspec.json.encode(self.value(data)).decode() if isinstance(data, dict | list) else self.text(text)
         return shown[:BODY_KEPT]
-
-    def _deep(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {key: self._deep(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._deep(item) for item in value]
-        return value
 
 
 def _told(value: Any, name: str) -> Iterable[str]:

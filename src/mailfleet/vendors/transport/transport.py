@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
-from mailfleet.errors import Drift, RateLimited, Unavailable, VendorError
+from mailfleet.errors import Drift, Forbidden, RateLimited, Unauthorized, Unavailable, VendorError
 from mailfleet.vendors.transport import failures, retry, windows
 from mailfleet.vendors.transport.answer import Answer
 from mailfleet.vendors.transport.failures import Rows
@@ -20,6 +20,7 @@ from mailfleet.vendors.transport.operation import Failure, Operation, Patience, 
 from mailfleet.vendors.transport.protocols import Budget, Calls, Circuit, Journal, Settled, Window
 from mailfleet.vendors.transport.secret import Redactor
 from mailfleet.vendors.transport.taken import Taken, taken
+from mailfleet.vendors.transport.telling import Telling
 from mailfleet.vendors.transport.wire import Lost, Outgoing, Wire, opened, place
 
 T = TypeVar("T")
@@ -42,6 +43,10 @@ class Means:
     """In place of sockets, for tests."""
     witness: Callable[[Taken], None] | None = None
     """Sees every exchange, masked: for recording what a vendor really answers."""
+    waiting: Callable[[str], None] | None = None
+    """Told what a call waits for, while it takes long."""
+    refused: Callable[[str, str, str], Awaitable[object]] | None = None
+    """Told at once when a key is refused: the vendor, the operation, the status that it means (401, 403)."""
 
 
 class Transport:
@@ -101,27 +106,32 @@ class Transport:
     ) -> T:
         path = place(operation.path, at or {})
         going = Outgoing(operation=operation, path=path, query=query or {}, body=body, form=form, headers=headers or {})
-        redactor = self._redactor.also(body)
+        redactor, patience = self._redactor.also(body), self._means.patience
         started, attempt, entry, stretch = time.monotonic(), 0, "", self._stretch
-        while True:
-            attempt += 1
-            if refusal := await self._turn(operation, urgent):
-                await self._finish(entry, "abandoned", {}, refusal.what)
-                raise refusal
-            if operation.write and not entry:
-                entry = await self._intend(going, match or {}, journaled)
-            result = await self._wire.exchange(going, retry.timeout(operation, attempt, self._means.patience, stretch))
-            if self._means.witness:
-                self._means.witness(taken(self.vendor, going, result, redactor))
-            failure = await self._noted(operation, result, attempt)
-            if isinstance(result, Answer) and failure is None:
-                return await self._accept(operation, entry, result, kind, redactor)
-            wait = retry.wait(operation, result, failure, attempt, self._means.patience, self._means.rng)
-            if wait is None or time.monotonic() - started + wait > self._means.patience.deadline:
-                raise await self._give_up(operation, entry, result, failure, redactor)
-            await self._pause(result, failure, wait)
+        with Telling(self._means.waiting, f"{self.vendor.name} {operation.name}", patience.silent) as telling:
+            while True:
+                attempt += 1
+                if refusal := await self._turn(operation, urgent, telling):
+                    await self._finish(entry, "abandoned", {}, refusal.what)
+                    raise refusal
+                if operation.write and not entry:
+                    entry = await self._intend(going, match or {}, journaled)
+                left = patience.deadline - (time.monotonic() - started)
+                allowed = retry.timeout(operation, attempt, patience, stretch, left)
+                telling.what = f"waits for its answer, at most {allowed:.0f} s, attempt {attempt}"
+                result = await self._wire.exchange(going, allowed)
+                if self._means.witness:
+                    self._means.witness(taken(self.vendor, going, result, redactor))
+                failure = await self._noted(operation, result, attempt)
+                if isinstance(result, Answer) and failure is None:
+                    return await self._accept(operation, entry, result, kind, redactor)
+                wait = retry.wait(operation, result, failure, attempt, patience, self._means.rng)
+                if wait is None or time.monotonic() - started + wait >= patience.deadline:
+                    raise await self._give_up(operation, entry, result, failure, redactor)
+                telling.what = f"is tried again in {wait:.0f} s after {failures.counted(operation, result, failure)}"
+                await self._pause(result, failure, wait)
 
-    async def _turn(self, operation: Operation, urgent: bool) -> VendorError | None:
+    async def _turn(self, operation: Operation, urgent: bool, telling: Telling) -> VendorError | None:
         """Waits until circuit and budget let us go; the error when they will not."""
         vendor, means = self.vendor, self._means
         if await means.circuit.admit(vendor.circuit_name) == "open" and not urgent:
@@ -133,6 +143,7 @@ class Transport:
             waited += wait
             if waited > means.patience.queue:
                 return failures.exhausted(vendor.name, operation, wait)
+            telling.what = f"waits {wait:.0f} s for the rate limit of its key"
             await means.sleep(wait)
         return None
 
@@ -165,6 +176,8 @@ class Transport:
             await means.circuit.succeeded(name)
         if isinstance(result, Answer):
             await self._learn(result)
+        if means.refused and failure and failure.kind in (Unauthorized, Forbidden):
+            await means.refused(self.vendor.name, operation.name, status)
         return failure
 
     def _wait_longer(self, timed_out: bool) -> None:

@@ -93,6 +93,7 @@ RESULTS = Operation(  # warmforge:mailboxes/placement-latest
     name="latest_placement_results",
     method="POST",
     path="/workspaces/{ws}/mailboxes/placement-results/latest",
+    reads=True,
 )
 
 
