@@ -30,8 +30,8 @@ def main(leads: int) -> None:
     with tempfile.TemporaryDirectory() as folder, ground.server(Path(folder) / "postgres") as (_, dsn):
         ground.populate(dsn, leads)
         facts = fill(dsn, leads)
-        raw = inserted(dsn)
         ours, cpu = asyncio.run(applied(dsn))
+        raw = inserted(dsn)
         tell(leads=leads, events=facts, seconds=ours, cpu=cpu, insert_seconds=raw)
 
 
@@ -67,19 +67,12 @@ def _row(body: dict[str, object]) -> dict[str, object]:
 
 
 def inserted(dsn: str) -> float:
-    """The raw limit: as many rows, of the same width, from the inbox into a table with the events' indexes."""
+    """The raw limit: the same rows, from the events into a table like it, with the same indexes."""
     with psycopg.connect(dsn) as db:
-        db.execute("create table raw_events (like mailfleet.events including indexes)")
-        db.execute("create index on raw_events (lead_id, id)")
-        db.execute("create index on raw_events (campaign_id, kind, id)")
-        db.execute("create index on raw_events (mailbox_id, kind, id)")
+        db.execute("create table raw_events (like mailfleet.events including defaults including indexes)")
         db.commit()
         began = time.perf_counter()
-        db.execute(
-            """insert into raw_events (id, at, received_at, platform, kind, lead_id, step, message_ref, detail)
-               select i.id, received_at, received_at, i.platform, 'sent', l.id, 1, body->>'stats_id', '{}'
-               from mailfleet.webhook_inbox i join mailfleet.leads l on l.email_norm = body->>'sl_lead_email'"""
-        )
+        db.execute("insert into raw_events select * from mailfleet.events")
         db.commit()
         return time.perf_counter() - began
 

@@ -32,17 +32,17 @@ def suppression(patch: pytest.MonkeyPatch) -> None:
 
 
 def exits(patch: pytest.MonkeyPatch) -> None:
-    async def nobody(*_: Any, **__: Any) -> list[int]:
-        return []
+    async def nobody(*_: Any, **__: Any) -> dict[int, int]:
+        return {}
 
     patch.setattr(ownership, "stop", nobody)
 
 
 def absence(patch: pytest.MonkeyPatch) -> None:
-    async def no(*_: Any, **__: Any) -> bool:
-        return False
+    async def no(*_: Any, **__: Any) -> None:
+        return None
 
-    patch.setattr(commands, "pause_until", no)
+    patch.setattr(commands, "pause_all", no)
 
 
 def limit(patch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ async def test_what_nobody_answered_goes_after_the_clients_own_days(running: Any
     await pushed(running, tmp_path, 3)
     async with running.fleet.db.transaction() as db:
         ids = [id for (id,) in await running.ask("select id from mailfleet.leads order by id")]
-        await ownership.stop(db, ids[:2], reason="test", at=running.clock.now())
+        await ownership.stop(db, dict.fromkeys(ids[:2], "test"), at=running.clock.now())
         await db.execute("update mailfleet.leads set email_status = 'replied' where id = %s", [ids[1]])
     running.later(days=89)
     assert (await privacy.purge(running.fleet, apply=True)).purged == 0

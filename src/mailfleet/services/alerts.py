@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from mailfleet.errors import Ambiguous, MailfleetError
@@ -18,6 +19,19 @@ ATTEMPTS = 8
 _LEASE = timedelta(minutes=5)
 _DEFAULT_CHANNEL = "#mailfleet-alerts"
 log = structlog.get_logger(__name__)
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert, to `channel` when one is named."""
+
+    fact_key: str
+    kind: str
+    severity: Severity
+    title: str
+    body: str
+    client_id: UUID | None = None
+    context: Mapping[str, object] = {}
+    channel: str = ""
 
 
 async def raise_alert(
@@ -38,23 +52,35 @@ async def raise_alert(
     Every severity goes to Slack, to `channel` when one is named; `emergency` also by SMS to the configured numbers
     (S12).
     """
+    notice = Notice(
+        fact_key=fact_key, kind=kind, severity=severity, title=title, body=body, client_id=client_id,
+        context=context or {}, channel=channel,
+    )  # fmt: skip
+    return bool(await raise_alerts(fleet, db, [notice]))
+
+
+async def raise_alerts(fleet: Fleet, db: Connection, notices: Sequence[Notice]) -> int:
+    """`raise_alert` for many, in a few statements; how many were not told before."""
+    told = {each.fact_key: each for each in notices}
+    if not told:
+        return 0
     now = fleet.clock.now()
-    new = await alerts.add(
-        db,
-        fact_key=fact_key,
-        kind=kind,
-        severity=severity,
-        client_id=client_id,
-        title=title,
-        body=body,
-        context=context or {},
-        at=now,
-    )
-    if new is None:
-        return False
-    for means, target in _targets(fleet, severity, channel):
-        await alerts.add_delivery(db, new, means, target, now)
-    return True
+    new = await alerts.add(db, [_row(each) for each in told.values()], now)
+    wanted: list[tuple[UUID, Channel, str]] = [
+        (id, means, target)
+        for fact, id in new.items()
+        for means, target in _targets(fleet, told[fact].severity, told[fact].channel)
+    ]
+    if wanted:
+        await alerts.add_deliveries(db, wanted, now)
+    return len(new)
+
+
+def _row(notice: Notice) -> alerts.New:
+    return alerts.New(
+        fact_key=notice.fact_key, kind=notice.kind, severity=notice.severity, client_id=notice.client_id,
+        title=notice.title, body=notice.body, context=dict(notice.context),
+    )  # fmt: skip
 
 
 async def tell(fleet: Fleet, *, fact_key: str, kind: str, severity: Severity, title: str, body: str) -> bool:

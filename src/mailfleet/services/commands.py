@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from mailfleet.errors import Conflict, Invalid, NotFound
 from mailfleet.platforms.port import ForgetsLeads, LeadState, SendingPlatform
 from mailfleet.services import alerts
@@ -17,6 +19,7 @@ from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.store import leads, outbox, ownership, watermarks
 from mailfleet.store.database import Connection
+from mailfleet.store.leads import Status
 from mailfleet.store.ownership import Owned
 
 STOP, BLOCK, PAUSE, RESUME, UNSUBSCRIBE = "lead.stop", "lead.block", "lead.pause", "lead.resume", "lead.unsubscribe"
@@ -28,26 +31,30 @@ _TELL_AFTER = 3
 _AT_ONCE = 8
 
 
-async def stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, reason: str, late: str = "") -> Sequence[int]:
+async def stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, reason: str) -> Sequence[int]:
     """Ends the sequence of these leads and orders it at their platforms; returns those it ended for."""
-    if not ids:
+    return await stop_each(fleet, db, dict.fromkeys(ids, reason))
+
+
+async def stop_each(fleet: Fleet, db: Connection, reasons: Mapping[int, str]) -> Sequence[int]:
+    """`stop` for leads each with its own reason."""
+    if not reasons:
         return ()
-    now = fleet.clock.now()
-    stopped = await ownership.stop(db, ids, reason=reason, at=now)
-    await order_stop(fleet, db, stopped, late=late)
-    return stopped
+    stopped = await ownership.stop(db, reasons, at=fleet.clock.now())
+    await _order(fleet, db, stopped)
+    return list(stopped)
 
 
-async def order_stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, late: str = "") -> None:
+async def order_stop(fleet: Fleet, db: Connection, ids: Sequence[int], *, late: str) -> None:
     """`late` tells a second order of the same stop from the first: the platform got the lead after it."""
-    if ids:
-        orders = {
-            f"{STOP}:{owned.lead_id}:{owned.epoch}{late and ':' + late}": {
-                "lead_id": owned.lead_id,
-                "epoch": owned.epoch,
-            }
-            for owned in await ownership.get_many(db, ids)
-        }
+    await _order(fleet, db, {owned.lead_id: owned.epoch for owned in await ownership.get_many(db, ids)}, late)
+
+
+async def _order(fleet: Fleet, db: Connection, epochs: Mapping[int, int], late: str = "") -> None:
+    orders = {
+        f"{STOP}:{id}:{epoch}{late and ':' + late}": {"lead_id": id, "epoch": epoch} for id, epoch in epochs.items()
+    }
+    if orders:
         await outbox.put_many(db, STOP, orders, now=fleet.clock.now())
 
 
@@ -85,18 +92,31 @@ async def do_forget(fleet: Fleet, payload: Mapping[str, Any]) -> None:
         return
 
 
-async def pause_until(fleet: Fleet, db: Connection, lead_id: int, until: datetime, *, fact: str) -> bool:
-    """Pauses a lead at its platform and orders its return; False when its sequence is over already.
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """`fact` names what caused it, so that it happens once."""
 
-    `fact` names what caused it, so that it happens once.
-    """
+    lead_id: int
+    until: datetime
+    fact: str
+
+
+async def pause_all(fleet: Fleet, db: Connection, wanted: Sequence[Pause], *, status: Status) -> None:
+    """Pauses leads at their platforms and orders their return; those whose sequence is over already are left out."""
+    if not wanted:
+        return
     now = fleet.clock.now()
-    if not await ownership.move(db, lead_id, of=("active", "paused"), to="paused", at=now):
-        return False
-    payload: Mapping[str, object] = {"lead_id": lead_id, "fact": fact}
-    await outbox.put(db, PAUSE, payload, now=now, dedupe_key=f"{PAUSE}:{lead_id}:{fact}")
-    await outbox.put(db, RESUME, payload, now=now, run_at=until, dedupe_key=f"{RESUME}:{lead_id}:{fact}")
-    return True
+    ids = [each.lead_id for each in wanted]
+    moved = set(await ownership.move_many(db, ids, of=("active", "paused"), to="paused", at=now))
+    paused = [each for each in wanted if each.lead_id in moved]
+    if not paused:
+        return
+    for topic in (PAUSE, RESUME):
+        orders = {
+            f"{topic}:{each.lead_id}:{each.fact}": {"lead_id": each.lead_id, "fact": each.fact} for each in paused
+        }
+        times = {f"{RESUME}:{each.lead_id}:{each.fact}": each.until for each in paused}
+        await outbox.put_many(db, topic, orders, now=now, run_at=times)
+    await leads.wait_until(db, {each.lead_id: each.until for each in paused}, status, at=now)
 
 
 async def unsubscribe(fleet: Fleet, db: Connection, lead_id: int) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from mailfleet.errors import MailfleetError
+from mailfleet.errors import DatabaseUnavailable, MailfleetError
 from mailfleet.platforms.port import PlatformEvent
 from mailfleet.services import commands, facts, outcomes, replies, sync_runs
 from mailfleet.services.clients import views
@@ -19,11 +19,11 @@ from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact, Understood
 from mailfleet.services.replies import Done
 from mailfleet.store import events, inbox, watermarks
-from mailfleet.store.database import Connection, PsycopgError
+from mailfleet.store.database import Connection, PsycopgError, PsycopgOperationalError
 from mailfleet.store.inbox import Received
 
 ATTEMPTS = 5
-BATCH = 1000
+BATCH = 2000
 _TALLY = {"replied": "replies_processed", "bounced": "bounces_processed", "unsubscribed": "unsubscribes_processed",
           "complained": "complaints_processed"}  # fmt: skip
 _ACTED_ON = frozenset({"replied", "bounced", *outcomes.HANDLERS})
@@ -61,26 +61,39 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def apply(
-    fleet: Fleet, ids: Sequence[UUID] = (), *, limit: int = BATCH, told_by: UUID | Literal["all"] | None = None
+    fleet: Fleet,
+    ids: Sequence[UUID] = (),
+    *,
+    limit: int = BATCH,
+    told_by: UUID | Literal["all"] | None = None,
+    wait: bool = True,
 ) -> Applied:
     """Applies these inbox rows, or the next `limit` new ones, in the order of their events.
 
-    A row that cannot be applied fails alone and is dead after five attempts; it stays to be shown and replayed.
-    `told_by` is the campaign whose lead sync does it and will tell what happened, or "all" for every campaign's; for
-    any other campaign that a webhook was about, a run is ordered.
+    One applier works at a time; another waits for it, or without `wait` does nothing. A row that cannot be applied
+    fails alone and is dead after five attempts; it stays to be shown and replayed. `told_by` is the campaign whose
+    lead sync does it and will tell what happened, or "all" for every campaign's; for any other campaign that a webhook
+    was about, a run is ordered.
     """
+    waiting: Sequence[UUID] = ()
     try:
         async with fleet.db.transaction() as db:
-            return await _apply(fleet, db, await inbox.take(db, ids=ids, limit=limit), told_by)
+            if not await inbox.applier(db, wait=wait):
+                return Applied()
+            received = await inbox.take(db, ids=ids, limit=limit)
+            waiting = [each.id for each in received]
+            return await _apply(fleet, db, received, told_by)
     except _BAD_ROW as error:
-        log.warning("a batch of events is applied one by one", error=type(error).__name__)
-    return await _one_by_one(fleet, ids, limit, told_by)
+        if not waiting or not _of_a_row(error):
+            raise
+        log.warning("a batch of events is applied in parts", error=type(error).__name__)
+        return await _in_parts(fleet, waiting, told_by, error)
 
 
-async def apply_all(fleet: Fleet) -> Applied:
-    """Until nothing new is left."""
+async def apply_all(fleet: Fleet, *, wait: bool = True) -> Applied:
+    """Until nothing new is left; without `wait`, nothing when another applier is at it."""
     total = Applied()
-    while (done := await apply(fleet)).rows:
+    while (done := await apply(fleet, wait=wait)).rows:
         total += done
     return total
 
@@ -159,13 +172,18 @@ async def _consequences(fleet: Fleet, db: Connection, new: Sequence[Fact]) -> tu
 
 
 def _groups(facts: Sequence[Fact]) -> list[list[Fact]]:
-    """Replies of one client together, and bounces; whatever else there is, and leads told of twice, one by one."""
-    times = Counter(fact.event.lead_id for fact in facts)
-    groups: dict[object, list[Fact]] = {}
+    """Replies of one client together, and bounces; whatever else there is, one by one. A lead's second event comes
+    after everybody's first, its third after every second: so each lead's come in their order."""
+    told: Counter[int] = Counter()
+    groups: dict[tuple[int, object, object], list[Fact]] = {}
     for fact in facts:
-        alone = fact.kind in outcomes.HANDLERS or fact.event.lead_id is None or times[fact.event.lead_id] > 1
-        groups.setdefault(fact.event.id if alone else (fact.kind, fact.event.client_id), []).append(fact)
-    return list(groups.values())
+        event = fact.event
+        alone = fact.kind in outcomes.HANDLERS
+        key = (told[event.lead_id] if event.lead_id else 0, fact.kind, event.id if alone else event.client_id)
+        groups.setdefault(key, []).append(fact)
+        if event.lead_id:
+            told[event.lead_id] += 1
+    return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
 
 
 async def _echoes(db: Connection, understood: Understood) -> set[UUID]:
@@ -201,16 +219,32 @@ def _tallies(new: Sequence[Fact]) -> dict[tuple[UUID | None, str], int]:
     return dict(counted)
 
 
-async def _one_by_one(fleet: Fleet, ids: Sequence[UUID], limit: int, told_by: UUID | Literal["all"] | None) -> Applied:
-    async with fleet.db.connection() as db:
-        waiting = [each.id for each in await inbox.take(db, ids=ids, limit=limit)]
-    total = Applied()
-    for id in waiting:
-        try:
-            async with fleet.db.transaction() as db:
-                total += await _apply(fleet, db, await inbox.take(db, ids=[id]), told_by)
-        except _BAD_ROW as error:
-            async with fleet.db.connection() as db:
-                await inbox.failed(db, id, error=f"{type(error).__name__}: {error}", most=ATTEMPTS)
-            total += Applied(rows=1, failed=1)
-    return total
+def _of_a_row(error: Exception) -> bool:
+    """Whether a row caused it. What the server has against the moment (away, full, a deadlock) is no row's fault, but
+    a value beyond its limits is (class 54)."""
+    if isinstance(error, PsycopgOperationalError):
+        return bool(error.sqlstate) and str(error.sqlstate).startswith("54")
+    return not isinstance(error, DatabaseUnavailable)
+
+
+async def _in_parts(
+    fleet: Fleet, ids: Sequence[UUID], told_by: UUID | Literal["all"] | None, error: Exception
+) -> Applied:
+    """Halves of a batch that failed, one after the other, down to the row that does not go."""
+    if len(ids) == 1:
+        async with fleet.db.connection() as db:
+            await inbox.failed(db, ids[0], error=f"{type(error).__name__}: {error}", most=ATTEMPTS)
+        return Applied(rows=1, failed=1)
+    middle = len(ids) // 2
+    return await _part(fleet, ids[:middle], told_by) + await _part(fleet, ids[middle:], told_by)
+
+
+async def _part(fleet: Fleet, ids: Sequence[UUID], told_by: UUID | Literal["all"] | None) -> Applied:
+    try:
+        async with fleet.db.transaction() as db:
+            await inbox.applier(db, wait=True)
+            return await _apply(fleet, db, await inbox.take(db, ids=ids, limit=len(ids)), told_by)
+    except _BAD_ROW as error:
+        if not _of_a_row(error):
+            raise
+        return await _in_parts(fleet, ids, told_by, error)

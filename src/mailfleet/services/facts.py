@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from mailfleet.rules import bounces
 from mailfleet.services.context import Fleet
 from mailfleet.store import events
 from mailfleet.store.database import Connection
-from mailfleet.store.events import Delivery, Event, Named, Resolved, Rollup
+from mailfleet.store.events import Delivery, Event, Named, Resolved, Rollup, Scope
 from mailfleet.store.inbox import Received
 
 POLLED = "poll"
@@ -132,7 +133,6 @@ def _kept(event: PlatformEvent, verdict: bounces.Verdict | None) -> dict[str, An
 
 def deliveries(facts: Sequence[Fact]) -> list[Delivery]:
     """The furthest each lead came; replies and bounces are judged before they say so."""
-    ranks = list(_STATUS.values())
     furthest: dict[int, Delivery] = {}
     for fact in facts:
         event = fact.event
@@ -145,15 +145,16 @@ def deliveries(facts: Sequence[Fact]) -> list[Delivery]:
             at=event.at,
         )
         old = furthest.get(event.lead_id)
-        furthest[event.lead_id] = new if old is None else _further(old, new, ranks)
+        furthest[event.lead_id] = new if old is None else _further(old, new)
     return list(furthest.values())
 
 
-def _further(old: Delivery, new: Delivery, ranks: Sequence[str]) -> Delivery:
-    best = max((old.email_status, new.email_status), key=lambda status: ranks.index(status) if status else -1)
+def _further(old: Delivery, new: Delivery) -> Delivery:
+    best = max((old.email_status, new.email_status), key=events.RANKS.index)
     return Delivery(lead_id=old.lead_id, email_status=best, step=max(old.step, new.step), at=max(old.at, new.at))
 
 
+_Key = tuple[Scope, UUID | str, date]
 Column = Literal[
     "sent", "opened", "clicked", "replied", "bounced_hard", "bounced_soft", "blocked", "complained", "unsubscribed"
 ]
@@ -176,41 +177,47 @@ def column(fact: Fact) -> Column | None:
 
 def rollups(facts: Sequence[Fact]) -> list[Rollup]:
     """One more in each scope's sums. A mailbox's day is its own time zone's; all others' are UTC."""
-    sums: dict[tuple[str, str, str, str], int] = {}
+    sums: dict[_Key, Rollup] = {}
     for fact in facts:
-        name = column(fact)
-        if name is None:
-            continue
-        for scope, scope_id, day in _scopes(fact):
-            key = (scope, scope_id, day, name)
-            sums[key] = sums.get(key, 0) + 1
-    return [
-        msgspec.convert({"scope": s, "scope_id": i, "day": d, "column": c, "n": n}, Rollup)
-        for (s, i, d, c), n in sums.items()
-    ]
+        if name := column(fact):
+            _count(sums, fact, name, 1)
+    return list(sums.values())
 
 
-def hardened(fact: Fact) -> list[Rollup]:
-    """The sums' change when a soft bounce has become final and counts as hard from now on (S9)."""
-    changes: tuple[tuple[Column, int], ...] = (("bounced_soft", -1), ("bounced_hard", 1))
-    return [
-        msgspec.convert({"scope": scope, "scope_id": id, "day": day, "column": name, "n": n}, Rollup)
-        for scope, id, day in _scopes(fact)
-        for name, n in changes
-    ]
+def hardened(facts: Sequence[Fact]) -> list[Rollup]:
+    """The sums' change when soft bounces have become final and count as hard from now on (S9)."""
+    sums: dict[_Key, Rollup] = {}
+    for fact in facts:
+        _count(sums, fact, "bounced_soft", -1)
+        _count(sums, fact, "bounced_hard", 1)
+    return list(sums.values())
 
 
-def _scopes(fact: Fact) -> list[tuple[str, str, str]]:
+def _count(sums: dict[_Key, Rollup], fact: Fact, name: Column, n: int) -> None:
+    for key in _scopes(fact):
+        row = sums.get(key)
+        if row is None:
+            row = sums[key] = Rollup(scope=key[0], scope_id=str(key[1]), day=key[2])
+        setattr(row, name, getattr(row, name) + n)
+
+
+def _scopes(fact: Fact) -> list[_Key]:
     event, about = fact.event, fact.about
-    day = event.at.date().isoformat()
-    found = [("workspace", "", day)]
-    found += [("client", str(event.client_id), day)] if event.client_id else []
-    found += [("campaign", str(event.campaign_id), day)] if event.campaign_id else []
-    found += [("mailbox", str(event.mailbox_id), _local(event.at, about.timezone))] if event.mailbox_id else []
-    found += [("domain", str(about.domain_id), day)] if about.domain_id else []
-    found += [("provider", about.lead_domain, day)] if about.lead_domain else []
+    day = event.at.date()
+    found: list[_Key] = [("workspace", "", day)]
+    if event.client_id:
+        found.append(("client", event.client_id, day))
+    if event.campaign_id:
+        found.append(("campaign", event.campaign_id, day))
+    if event.mailbox_id:
+        found.append(("mailbox", event.mailbox_id, event.at.astimezone(_zone(about.timezone)).date()))
+    if about.domain_id:
+        found.append(("domain", about.domain_id, day))
+    if about.lead_domain:
+        found.append(("provider", about.lead_domain, day))
     return found
 
 
-def _local(at: datetime, timezone: str | None) -> str:
-    return at.astimezone(ZoneInfo(timezone or "UTC")).date().isoformat()
+@functools.cache
+def _zone(name: str | None) -> ZoneInfo:
+    return ZoneInfo(name or "UTC")

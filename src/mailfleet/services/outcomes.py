@@ -27,21 +27,20 @@ async def bounced(fleet: Fleet, db: Connection, facts: Sequence[Fact]) -> Done:
     Refusals about us are never the lead's fault (V6): once a mailbox, day and class somebody is told.
     """
     known = {lead.id: lead for lead in await leads.by_ids(db, sorted({f.event.lead_id or 0 for f in facts}))}
+    await alerts.raise_alerts(fleet, db, [_refused(fact) for fact in facts if _about_us(fact)])
     dead: list[tuple[Fact, Lead]] = []
+    soft: list[tuple[Fact, Lead]] = []
     done = Done()
-    for told in {_refused_key(fact): fact for fact in facts if _about_us(fact)}.values():
-        await _tell_about_us(fleet, db, told)
     for fact in facts:
         lead = known.get(fact.event.lead_id or 0)
-        if fact.bounce is None or lead is None or _about_us(fact):
+        if fact.bounce is None or lead is None or _about_us(fact) or fact.bounce.outcome == "auto_reply":
             continue
-        if fact.bounce.outcome == "hard":
-            dead.append((fact, lead))
-        elif fact.bounce.outcome != "auto_reply":
-            soft = fact.bounce.outcome != "complaint"
-            one = await (_soft(fleet, db, fact, lead) if soft else complained(fleet, db, fact))
+        if fact.bounce.outcome == "complaint":
+            one = await complained(fleet, db, fact)
             done = Done(stopped=done.stopped + one.stopped, suppressed=done.suppressed + one.suppressed)
-    ended = await _dead(fleet, db, dead)
+        else:
+            (dead if fact.bounce.outcome == "hard" else soft).append((fact, lead))
+    ended = (*await _dead(fleet, db, dead), *await _soft(fleet, db, soft))
     return Done(stopped=done.stopped + ended, suppressed=done.suppressed + tuple(lead.id for _, lead in dead))
 
 
@@ -221,36 +220,55 @@ async def _never_again(
     return Done(stopped=tuple(made.stopped), suppressed=(lead.id,))
 
 
-async def _soft(fleet: Fleet, db: Connection, fact: Fact, lead: Lead) -> Done:
+async def _soft(fleet: Fleet, db: Connection, soft: Sequence[tuple[Fact, Lead]]) -> tuple[int, ...]:
+    """Held for a day; the last of as many as there may be ends the campaign for the lead (S9). Returns who stopped."""
+    if not soft:
+        return ()
     rule = fleet.policy.soft_bounce
-    now = fleet.clock.now()
-    count = await leads.soft_bounced(db, lead.id, now)
-    if count >= rule.max_retries:
-        await events.harden(db, fact.event.id)
-        await events.add_rollups(db, facts_of.hardened(fact))
-        stopped = await commands.stop(fleet, db, [lead.id], reason=f"{count} soft bounces")
-        await leads.set_status(db, [lead.id], "held", at=now, resume_at=now + timedelta(days=rule.hold_days))
-        await events.advance_leads(
-            db, [events.Delivery(lead_id=lead.id, email_status="bounced", step=0, at=fact.event.at)], now
+    counts = await leads.soft_bounced(db, [lead.id for _, lead in soft], fleet.clock.now())
+    stopped = await _final(fleet, db, [pair for pair in soft if counts.get(pair[1].id, 0) >= rule.max_retries])
+    pauses = [
+        commands.Pause(
+            lead_id=lead.id,
+            until=fact.event.at + timedelta(hours=rule.retry_after_hours),
+            fact=str(fact.event.id),
         )
-        return Done(stopped=tuple(stopped))
-    until = fact.event.at + timedelta(hours=rule.retry_after_hours)
-    if lead.status == "in_sequence" and await commands.pause_until(fleet, db, lead.id, until, fact=str(fact.event.id)):
-        await leads.set_status(db, [lead.id], "held", at=now, resume_at=until)
-    return Done()
+        for fact, lead in soft
+        if counts.get(lead.id, 0) < rule.max_retries and lead.status == "in_sequence"
+    ]
+    await commands.pause_all(fleet, db, pauses, status="held")
+    return stopped
 
 
-async def _tell_about_us(fleet: Fleet, db: Connection, fact: Fact) -> None:
+async def _final(fleet: Fleet, db: Connection, last: Sequence[tuple[Fact, Lead]]) -> tuple[int, ...]:
+    if not last:
+        return ()
+    rule, now = fleet.policy.soft_bounce, fleet.clock.now()
+    ids = [lead.id for _, lead in last]
+    await events.harden(db, [fact.event.id for fact, _ in last])
+    await events.add_rollups(db, facts_of.hardened([fact for fact, _ in last]))
+    stopped = await commands.stop(fleet, db, ids, reason=f"{rule.max_retries} soft bounces")
+    await leads.set_status(db, ids, "held", at=now, resume_at=now + timedelta(days=rule.hold_days))
+    furthest = [
+        events.Delivery(lead_id=lead.id, email_status="bounced", step=0, at=fact.event.at) for fact, lead in last
+    ]
+    await events.advance_leads(db, furthest, now)
+    return tuple(stopped)
+
+
+def _refused(fact: Fact) -> alerts.Notice:
     """A refusal about our mailbox, address or content: once a mailbox, day and class."""
     assert fact.bounce is not None
     where = _where(fact)
-    await alerts.raise_alert(
-        fleet, db, fact_key=_refused_key(fact),
-        kind=f"sender_{fact.bounce.outcome}", severity="warning",
+    return alerts.Notice(
+        fact_key=_refused_key(fact),
+        kind=f"sender_{fact.bounce.outcome}",
+        severity="warning",
         title=f"Mail from {where} was refused because of us",
         body=f"{fact.bounce.rule}: {str(fact.event.detail.get('text'))[:500]}",
-        client_id=fact.event.client_id, context={"mailbox": where, "rule": fact.bounce.rule},
-    )  # fmt: skip
+        client_id=fact.event.client_id,
+        context={"mailbox": where, "rule": fact.bounce.rule},
+    )
 
 
 def _refused_key(fact: Fact) -> str:

@@ -6,7 +6,6 @@ A batch is worked through in a few statements; replies of one lead come in order
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import msgspec
 
@@ -15,6 +14,7 @@ from mailfleet.rules import replies as reply_rules
 from mailfleet.rules.campaigns import STEPS_MAX
 from mailfleet.rules.reply_actions import Plan
 from mailfleet.services import alerts, commands, suppression
+from mailfleet.services.commands import Pause
 from mailfleet.services.context import Fleet
 from mailfleet.services.facts import Fact
 from mailfleet.services.suppression import Wanted
@@ -49,8 +49,7 @@ async def handle(fleet: Fleet, db: Connection, facts: Sequence[Fact]) -> Done:
     new = await replies.add(db, [_reply(each) for each in judged])
     judged = [each for each in judged if each.fact.event.id in new]
     await _owe(fleet, db, judged)
-    for each in judged:
-        await _tell(fleet, db, each)
+    await alerts.raise_alerts(fleet, db, [_notice(each) for each in judged if each.plan.channel])
     return await _act(fleet, db, judged)
 
 
@@ -135,13 +134,11 @@ def _note(judged: Judged) -> str:
     return f"{judged.plan.reason}; names {named}" if named else judged.plan.reason
 
 
-async def _tell(fleet: Fleet, db: Connection, judged: Judged) -> None:
-    if not judged.plan.channel:
-        return
+def _notice(judged: Judged) -> alerts.Notice:
     fact, lead = judged.fact, judged.lead
     who = f"{lead.first_name} {lead.last_name}".strip() or lead.email if lead else fact.given.lead_email or "somebody"
-    await alerts.raise_alert(
-        fleet, db, fact_key=f"reply:{fact.event.id}", kind="hot_reply", severity="info",
+    return alerts.Notice(
+        fact_key=f"reply:{fact.event.id}", kind="hot_reply", severity="info",
         title=f"{who}{f' of {lead.company}' if lead and lead.company else ''} answered: {judged.verdict.category}",
         body=judged.verdict.stripped[:1000], client_id=fact.event.client_id, channel=judged.plan.channel,
         context={"email": lead.email if lead else fact.given.lead_email, "rule": judged.verdict.rule,
@@ -161,17 +158,22 @@ async def _act(fleet: Fleet, db: Connection, judged: Sequence[Judged]) -> Done:
     wanted = [_wanted(each, lead) for each, lead in ours if each.plan.suppress]
     ended = await suppression.suppress_addresses(fleet, db, wanted)
     stopped = [id for ids in ended.values() for id in ids]
-    stopped += await _stop(fleet, db, ours)
+    reasons = {lead.id: each.plan.reason for each, lead in ours if each.plan.exit_sequence}
+    stopped += await commands.stop_each(fleet, db, reasons)
     moves: dict[str, list[int]] = {}
+    pauses: dict[str, list[Pause]] = {}
     for each, lead in ours:
         if lead.id in superseded:
             continue
         if each.plan.exit_sequence:
             moves.setdefault(each.plan.status, []).append(lead.id)
         elif each.plan.resume_at:
-            await _pause(fleet, db, each, lead, each.plan.resume_at)
+            pause = Pause(lead_id=lead.id, until=each.plan.resume_at, fact=str(each.fact.event.id))
+            pauses.setdefault(each.plan.status, []).append(pause)
     for status, ids in moves.items():
         await leads.set_status(db, ids, msgspec.convert(status, leads.Status), at=now)
+    for status, wanted_pauses in pauses.items():
+        await commands.pause_all(fleet, db, wanted_pauses, status=msgspec.convert(status, leads.Status))
     return Done(stopped=tuple(stopped), suppressed=tuple(lead.id for each, lead in ours if each.plan.suppress))
 
 
@@ -183,20 +185,3 @@ def _wanted(judged: Judged, lead: Lead) -> Wanted:
         source=f"reply {judged.fact.event.id}",
         evidence={"rule": verdict.rule, "text": verdict.stripped[:500]},
     )
-
-
-async def _stop(fleet: Fleet, db: Connection, ours: Sequence[tuple[Judged, Lead]]) -> list[int]:
-    reasons: dict[str, list[int]] = {}
-    for each, lead in ours:
-        if each.plan.exit_sequence:
-            reasons.setdefault(each.plan.reason, []).append(lead.id)
-    stopped: list[int] = []
-    for reason, ids in reasons.items():
-        stopped += await commands.stop(fleet, db, ids, reason=reason)
-    return stopped
-
-
-async def _pause(fleet: Fleet, db: Connection, judged: Judged, lead: Lead, until: datetime) -> None:
-    if await commands.pause_until(fleet, db, lead.id, until, fact=str(judged.fact.event.id)):
-        status = msgspec.convert(judged.plan.status, leads.Status)
-        await leads.set_status(db, [lead.id], status, at=fleet.clock.now(), resume_at=until)

@@ -60,7 +60,7 @@ async def run_forever(fleet: Fleet, stop: asyncio.Event, *, pause: float = _PAUS
 
 
 async def _apply(fleet: Fleet) -> int:
-    return (await events.apply_all(fleet)).rows
+    return (await events.apply_all(fleet, wait=False)).rows
 
 
 async def _obey(fleet: Fleet) -> tuple[int, int, int]:

@@ -8,9 +8,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, execute, rows, value
+from mailfleet.store.database import Connection, execute, json_rows, rows, tuples, value
 
 Severity = Literal["info", "warning", "urgent", "critical", "emergency"]
 Channel = Literal["slack", "sms", "email"]
@@ -44,33 +43,42 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     context: dict[str, Any]
 
 
-async def add(
-    db: Connection,
-    *,
-    fact_key: str,
-    kind: str,
-    severity: Severity,
-    client_id: UUID | None,
-    title: str,
-    body: str,
-    context: Mapping[str, object],
-    at: datetime,
-) -> UUID | None:
-    """The new alert's id, or None when this fact has been told before."""
-    return await value(
+class New(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert to be."""
+
+    fact_key: str
+    kind: str
+    severity: Severity
+    client_id: UUID | None
+    title: str
+    body: str
+    context: dict[str, Any]
+
+
+async def add(db: Connection, told: Sequence[New], at: datetime) -> Mapping[str, UUID]:
+    """The ids of the new alerts by their facts; those told before are left out."""
+    found = await tuples(
         db,
         """insert into mailfleet.alerts (fact_key, kind, severity, client_id, title, body, context, created_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (fact_key) do nothing returning id""",
-        [fact_key, kind, severity, client_id, title, body, Json(dict(context)), at],
+           select fact_key, kind, severity, client_id, title, body, context, %s
+           from json_to_recordset(%s::json) as r(fact_key text, kind text, severity text, client_id uuid, title text,
+                                                 body text, context jsonb)
+           on conflict (fact_key) do nothing returning fact_key, id""",
+        [at, json_rows(told)],
     )
+    return dict(found)
 
 
-async def add_delivery(db: Connection, alert_id: UUID, channel: Channel, target: str, at: datetime) -> None:
+async def add_deliveries(db: Connection, wanted: Sequence[tuple[UUID, Channel, str]], at: datetime) -> None:
+    """(alert, channel, target), each once."""
+    items = [{"alert_id": alert, "channel": channel, "target": target} for alert, channel, target in wanted]
     await execute(
         db,
-        """insert into mailfleet.deliveries (alert_id, channel, target, next_at) values (%s, %s, %s, %s)
+        """insert into mailfleet.deliveries (alert_id, channel, target, next_at)
+           select alert_id, channel, target, %s
+           from json_to_recordset(%s::json) as r(alert_id uuid, channel text, target text)
            on conflict (alert_id, channel, target) do nothing""",
-        [alert_id, channel, target, at],
+        [at, json_rows(items)],
     )
 
 

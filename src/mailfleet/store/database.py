@@ -143,6 +143,7 @@ def json_rows(items: Sequence[object]) -> str:
 
 
 PsycopgError = psycopg.Error
+PsycopgOperationalError = psycopg.OperationalError
 
 
 def told(error: Exception) -> StoreError | None:

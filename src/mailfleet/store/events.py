@@ -19,6 +19,11 @@ Kind = Literal[
     "category_changed", "campaign_status", "mailbox_disconnected", "bounce_breach",
 ]  # fmt: skip
 
+Scope = Literal["workspace", "client", "campaign", "mailbox", "domain", "provider"]
+
+RANKS = ("", "sent", "opened", "clicked", "replied", "bounced", "unsubscribed", "spam_complaint")
+"""Delivery states of a lead in the order in which one overrules the other."""
+
 
 def event_id(platform: str, key: str, at: datetime) -> UUID:
     """The same event always has the same id, and ids sort by the event's own time (a UUIDv7 in form)."""
@@ -67,14 +72,21 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any]
 
 
-class Rollup(msgspec.Struct, frozen=True, kw_only=True):
-    """One more in one column of one scope's day."""
+class Rollup(msgspec.Struct, kw_only=True):
+    """What is added to the sums of one scope's day."""
 
-    scope: Literal["workspace", "client", "campaign", "mailbox", "domain", "provider"]
+    scope: Scope
     scope_id: str
     day: date
-    column: str
-    n: int
+    sent: int = 0
+    opened: int = 0
+    clicked: int = 0
+    replied: int = 0
+    bounced_hard: int = 0
+    bounced_soft: int = 0
+    blocked: int = 0
+    complained: int = 0
+    unsubscribed: int = 0
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,18 +171,12 @@ async def add(db: Connection, events: Sequence[Event]) -> set[UUID]:
 _ADD_ROLLUPS = """insert into mailfleet.rollups as t
         (scope, scope_id, day, sent, opened, clicked, replied, bounced_hard, bounced_soft, blocked, complained,
          unsubscribed)
-    select scope, scope_id, day,
-           coalesce(sum(n) filter (where "column" = 'sent'), 0),
-           coalesce(sum(n) filter (where "column" = 'opened'), 0),
-           coalesce(sum(n) filter (where "column" = 'clicked'), 0),
-           coalesce(sum(n) filter (where "column" = 'replied'), 0),
-           coalesce(sum(n) filter (where "column" = 'bounced_hard'), 0),
-           coalesce(sum(n) filter (where "column" = 'bounced_soft'), 0),
-           coalesce(sum(n) filter (where "column" = 'blocked'), 0),
-           coalesce(sum(n) filter (where "column" = 'complained'), 0),
-           coalesce(sum(n) filter (where "column" = 'unsubscribed'), 0)
-    from json_to_recordset(%s::json) as r(scope text, scope_id text, day date, "column" text, n int)
-    group by scope, scope_id, day order by scope, scope_id, day
+    select scope, scope_id, day, sent, opened, clicked, replied, bounced_hard, bounced_soft, blocked, complained,
+           unsubscribed
+    from json_to_recordset(%s::json)
+         as r(scope text, scope_id text, day date, sent int, opened int, clicked int, replied int, bounced_hard int,
+              bounced_soft int, blocked int, complained int, unsubscribed int)
+    order by scope, scope_id, day
     on conflict (scope, scope_id, day) do update set
         sent = t.sent + excluded.sent, opened = t.opened + excluded.opened, clicked = t.clicked + excluded.clicked,
         replied = t.replied + excluded.replied, bounced_hard = t.bounced_hard + excluded.bounced_hard,
@@ -179,18 +185,18 @@ _ADD_ROLLUPS = """insert into mailfleet.rollups as t
 
 
 async def add_rollups(db: Connection, added: Sequence[Rollup]) -> None:
-    """Adds to the sums; rows are taken in one order, so that two appliers never wait for each other crosswise."""
+    """Adds to the sums, one row of a scope and day; in one order, so that two never wait for each other crosswise."""
     if added:
         await execute(db, _ADD_ROLLUPS, [json_rows(added)])
 
 
-async def harden(db: Connection, id: UUID) -> None:
-    """A soft bounce that was the last of its lead counts as hard for every rate (S9)."""
+async def harden(db: Connection, ids: Sequence[UUID]) -> None:
+    """Soft bounces that were the last of their leads count as hard for every rate (S9)."""
     await execute(
         db,
         """update mailfleet.events set detail = detail || '{"class": "hard", "was": "soft"}'
-           where id = %s and detail->>'class' in ('soft', 'other')""",
-        [id],
+           where id = any(%s) and detail->>'class' in ('soft', 'other')""",
+        [list(ids)],
     )
 
 
@@ -201,18 +207,15 @@ async def advance_leads(db: Connection, furthest: Sequence[Delivery], at: dateti
     await execute(
         db,
         """update mailfleet.leads l
-           set email_status = case when rank.new > rank.old then r.email_status else l.email_status end,
+           set email_status = case when array_position(%(ranks)s::text[], r.email_status)
+                                        > array_position(%(ranks)s::text[], l.email_status)
+                                   then r.email_status else l.email_status end,
                step_reached = greatest(l.step_reached, r.step),
-               last_event_at = greatest(l.last_event_at, r.at), updated_at = %s
-           from json_to_recordset(%s::json) as r(lead_id bigint, email_status text, step int, at timestamptz),
-                lateral (select array_position(o.names, r.email_status) as new,
-                                array_position(o.names, x.email_status) as old
-                         from mailfleet.leads x,
-                              (select array['', 'sent', 'opened', 'clicked', 'replied', 'bounced', 'unsubscribed',
-                                            'spam_complaint'] as names) o
-                         where x.id = r.lead_id) as rank
+               last_event_at = greatest(l.last_event_at, r.at), updated_at = %(now)s
+           from json_to_recordset(%(furthest)s::json)
+                as r(lead_id bigint, email_status text, step int, at timestamptz)
            where l.id = r.lead_id""",
-        [at, json_rows(furthest)],
+        {"ranks": list(RANKS), "now": at, "furthest": json_rows(furthest)},
     )
 
 

@@ -16,6 +16,9 @@ State = Literal["new", "applied", "ignored", "unknown", "dead"]
 SECRETS: LiteralString = "array['secret_key', 'webhook_url']"
 """Top-level fields that carry a secret of ours: dropped before the body is stored (I8)."""
 
+_APPLIER = 0x6D66_6170_706C_7972
+"""Names the applier among Postgres' advisory locks."""
+
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
@@ -65,16 +68,25 @@ async def put(db: Connection, items: Sequence[Mapping[str, object]]) -> Sequence
     return [id for (id,) in found]
 
 
+async def applier(db: Connection, *, wait: bool) -> bool:
+    """Makes the caller's transaction the one that applies events: one at a time, so that a lead's events are applied
+    in their order whatever number of processes there is. False, without `wait`: another one does it."""
+    if wait:
+        await db.execute("select pg_advisory_xact_lock(%s)", [_APPLIER])
+        return True
+    return bool(await value(db, "select pg_try_advisory_xact_lock(%s)", [_APPLIER]))
+
+
 async def take(db: Connection, *, ids: Sequence[UUID] = (), limit: int = 1000) -> Sequence[Received]:
-    """New rows in the order of their events, locked; rows another process works on are left to it."""
+    """New rows in the order of their events, for the one applier."""
     return await rows(
         db,
         Received,
         """select id, platform, received_at, headers, body, attempts from mailfleet.webhook_inbox
-           where state = 'new' and id = any(%s) order by id limit %s for update skip locked"""
+           where state = 'new' and id = any(%s) order by id limit %s"""
         if ids
         else """select id, platform, received_at, headers, body, attempts from mailfleet.webhook_inbox
-           where state = 'new' order by id limit %s for update skip locked""",
+           where state = 'new' order by id limit %s""",
         [list(ids), limit] if ids else [limit],
     )
 

@@ -369,12 +369,22 @@ async def exclude_suppressed(db: Connection, *, pepper: bytes, at: datetime) -> 
     )
 
 
-async def soft_bounced(db: Connection, id: int, at: datetime) -> int:
-    """One more; how many now."""
+async def soft_bounced(db: Connection, ids: Sequence[int], at: datetime) -> Mapping[int, int]:
+    """One more for each; how many each has now."""
     found = await tuples(
         db,
         """update mailfleet.leads set soft_bounces = soft_bounces + 1, updated_at = %s
-           where id = %s returning soft_bounces""",
-        [at, id],
+           where id = any(%s) returning id, soft_bounces""",
+        [at, list(ids)],
     )
-    return found[0][0] if found else 0
+    return dict(found)
+
+
+async def wait_until(db: Connection, until: Mapping[int, datetime], status: Status, *, at: datetime) -> None:
+    """These leads wait, each until its own time."""
+    await execute(
+        db,
+        """update mailfleet.leads l set status = %s, resume_at = r.until, updated_at = %s
+           from json_to_recordset(%s::json) as r(id bigint, until timestamptz) where l.id = r.id""",
+        [status, at, json_rows([{"id": id, "until": time} for id, time in until.items()])],
+    )

@@ -51,14 +51,22 @@ async def put(
     return new is not None
 
 
-async def put_many(db: Connection, topic: str, commands: Mapping[str, Mapping[str, object]], *, now: datetime) -> None:
-    """Queues {dedupe_key: payload} in one statement; what was queued before stays."""
-    items = [{"dedupe_key": key, "payload": payload} for key, payload in commands.items()]
+async def put_many(
+    db: Connection,
+    topic: str,
+    commands: Mapping[str, Mapping[str, object]],
+    *,
+    now: datetime,
+    run_at: Mapping[str, datetime] | None = None,
+) -> None:
+    """Queues {dedupe_key: payload} in one statement, each for its time; what was queued before stays."""
+    times = run_at or {}
+    items = [{"dedupe_key": key, "payload": load, "run_at": times.get(key, now)} for key, load in commands.items()]
     await execute(
         db,
         """insert into mailfleet.outbox (topic, dedupe_key, payload, run_at, created_at)
-           select %(topic)s, dedupe_key, payload, %(now)s, %(now)s
-           from json_to_recordset(%(items)s::json) as r(dedupe_key text, payload jsonb)
+           select %(topic)s, dedupe_key, payload, run_at, %(now)s
+           from json_to_recordset(%(items)s::json) as r(dedupe_key text, payload jsonb, run_at timestamptz)
            on conflict (dedupe_key) where dedupe_key is not null do nothing""",
         {"topic": topic, "now": now, "items": json_rows(items)},
     )

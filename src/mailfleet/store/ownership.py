@@ -194,15 +194,18 @@ async def by_refs(db: Connection, platform: str, refs: Sequence[str]) -> Mapping
     return dict(found)
 
 
-async def stop(db: Connection, ids: Sequence[int], *, reason: str, at: datetime) -> list[int]:
-    """Decided: no further step. `stopped_at` is written when the platform was read back. Returns those it ended for."""
+async def stop(db: Connection, reasons: Mapping[int, str], *, at: datetime) -> Mapping[int, int]:
+    """Decided: no further step, for these leads each for its reason. `stopped_at` is written when the platform was read
+    back. Returns the epochs of those it ended for."""
     found = await tuples(
         db,
-        """update mailfleet.lead_ownership set state = 'stopped', stop_reason = %s, stopped_at = null, updated_at = %s
-           where lead_id = any(%s) and state = any(%s) returning lead_id""",
-        [reason, at, list(ids), list(LIVE)],
+        """update mailfleet.lead_ownership o
+           set state = 'stopped', stop_reason = r.reason, stopped_at = null, updated_at = %s
+           from json_to_recordset(%s::json) as r(lead_id bigint, reason text)
+           where o.lead_id = r.lead_id and o.state = any(%s) returning o.lead_id, o.epoch""",
+        [at, json_rows([{"lead_id": id, "reason": reason} for id, reason in reasons.items()]), list(LIVE)],
     )
-    return [id for (id,) in found]
+    return dict(found)
 
 
 async def confirm_stopped(db: Connection, ids: Sequence[int], at: datetime) -> int:
@@ -231,6 +234,19 @@ async def move(db: Connection, lead_id: int, *, of: Sequence[State], to: State, 
         [to, at, lead_id, list(of)],
     )
     return changed == 1
+
+
+async def move_many(
+    db: Connection, ids: Sequence[int], *, of: Sequence[State], to: State, at: datetime
+) -> Sequence[int]:
+    """`move` for many; those that moved."""
+    found = await tuples(
+        db,
+        """update mailfleet.lead_ownership set state = %s, updated_at = %s
+           where lead_id = any(%s) and state = any(%s) returning lead_id""",
+        [to, at, list(ids), list(of)],
+    )
+    return [id for (id,) in found]
 
 
 async def complete(db: Connection, campaign_id: UUID, refs: Sequence[str], at: datetime) -> int:
