@@ -99,6 +99,40 @@ async def test_duplicates_and_disorder_change_nothing(story: Story) -> None:
     assert await story.world.one("select min(step_reached) from mailfleet.leads") == 2
 
 
+async def test_appliers_at_once_keep_the_order_of_each_leads_events(story: Story) -> None:
+    bodies = [story.event(n, "replied", 90, subject="Re: Hello", text="Please remove me.") for n in range(4)]
+    bodies += [story.event(n, "bounced", 60, text=SOFT) for n in range(4)]
+    bodies += [story.event(n, "opened", minute) for n in range(4) for minute in (9, 20, 40)]
+    bodies += [story.event(n, "sent") for n in range(4)]
+    random.Random(2).shuffle(bodies)
+    await story.receive(*bodies)
+
+    async def applier() -> int:
+        rounds = [(await events.apply(story.world.fleet, limit=3)).events for _ in range(8)]
+        return sum(rounds)
+
+    assert sum(await asyncio.gather(*(applier() for _ in range(3)))) == len(bodies)
+    turned = await story.world.ask(
+        """select kind from (select kind, xmin::text::bigint as now, lag(xmin::text::bigint)
+                                    over (partition by lead_id order by id) as before from mailfleet.events) e
+           where now < before"""
+    )
+    assert not turned
+    assert {await story.status(n) for n in range(4)} == {("rejected", "replied")}
+    assert await story.world.one("select count(*) from mailfleet.suppressions") == 4
+
+
+async def test_a_second_applier_does_nothing_or_waits(story: Story) -> None:
+    await story.receive(story.event(0, "sent"))
+    async with story.world.fleet.db.transaction() as db:
+        assert await inbox.applier(db, wait=False)
+        assert (await events.apply_all(story.world.fleet, wait=False)).rows == 0
+        waiting = asyncio.create_task(events.apply_all(story.world.fleet))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    assert (await waiting).events == 1
+
+
 async def test_a_reply_before_its_send_still_ends_the_sequence(story: Story) -> None:
     await story.receive(
         story.event(0, "replied", 60, subject="Re: Hello", text="Yes, I am interested. Call me on Monday.")
