@@ -105,7 +105,7 @@ async def test_schedules_are_active_after_a_stop(server: tuple[str, Path]) -> No
 
 
 async def test_a_run_nobody_executes_is_closed(server: tuple[str, Path]) -> None:
-    plan = [each for each in PLAN if each.full_name == "mailfleet_monitor/quarter-hourly"]
+    plan = [each for each in PLAN if each.full_name == "mailfleet_monitor/five-minutely"]
     await (await plan[0].deployment()).aapply()
     async with get_client() as client:
         made = await client.read_deployment_by_name(plan[0].full_name)

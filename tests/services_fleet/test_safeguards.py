@@ -376,3 +376,22 @@ async def test_an_expired_approval_buys_nothing(world: Any) -> None:
         await purchases.approve(world.fleet, str(asked.id), by="person:dave")
     with pytest.raises(Unknown):
         await purchases.approve(world.fleet, "nonsense", by="person:dave")
+
+
+async def test_a_watched_scope_is_looked_at_every_five_minutes_and_a_quiet_one_every_fifteen(sending: Any) -> None:
+    async def rounds() -> list[int]:
+        checked = []
+        for _ in range(4):
+            with shell.using(sending.fleet):
+                checked.append((await shell.plain(mailfleet_monitor_flow))["checked"])
+            sending.days_pass(5 / (24 * 60))
+        return checked
+
+    assert await rounds() == [2, 0, 0, 2]  # the mailbox and the campaign
+    await happened(sending, "sent", 100)
+    await happened(sending, "bounced", 3)
+    sending.days_pass(1 / 96)
+    assert await rounds() == [2, 1, 1, 2]
+    assert await sending.ask("select band, monitor_minutes from mailfleet.bounce_levels where scope = 'mailbox'") == [
+        ("elevated", 5)
+    ]

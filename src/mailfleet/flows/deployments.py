@@ -89,7 +89,7 @@ PLAN: tuple[Planned, ...] = (
     ),
     Planned("mailfleet.flows.lead_sync", "smartlead_lead_sync_flow", "quarter-hourly", Interval(QUARTER)),
     Planned("mailfleet.flows.lead_sync", "smartlead_lead_sync_flow", "on-demand"),
-    Planned("mailfleet.flows.monitor", "mailfleet_monitor_flow", "quarter-hourly", Interval(QUARTER)),
+    Planned("mailfleet.flows.monitor", "mailfleet_monitor_flow", "five-minutely", Interval(FIVE)),
     Planned("mailfleet.flows.investigation", "mailfleet_investigation_flow", "on-demand"),
     Planned("mailfleet.flows.export", "mailfleet_export_flow", "weekly", Cron("40 2 * * 0", timezone="UTC")),
     Planned("mailfleet.flows.export", "mailfleet_export_flow", "on-demand"),

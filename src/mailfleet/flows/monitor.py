@@ -1,4 +1,7 @@
-"""The safeguards' round, every 15 minutes; it runs the same with the orchestrator away (`shell.run_or_plain`)."""
+"""The safeguards' round, every 5 minutes; it runs the same with the orchestrator away (`shell.run_or_plain`).
+
+A round looks at what is due by the policy: every 15 minutes, every 5 from band *elevated* up (S1).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from mailfleet.flows.shell import run, specified
 from mailfleet.services import campaign_rest, safeguards
 from mailfleet.services.context import Fleet
 
-INTERVAL = timedelta(minutes=15)
+INTERVAL = timedelta(minutes=5)
+"""The shortest interval a policy may ask for (`policy.checks`)."""
 
 
 @specified(

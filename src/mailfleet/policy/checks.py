@@ -117,8 +117,14 @@ def _lifecycle(policy: Policy) -> Iterator[Problem]:
         yield "lifecycle.review_day", f"is before notice_day ({rule.notice_day})"
 
 
+SHORTEST_WATCH = 5
+"""Minutes between two rounds of the monitor, as deployed (`flows.deployments`)."""
+
+
 def _watching(policy: Policy) -> Iterator[Problem]:
     rule = policy.bounce_actions
+    if rule.watch_minutes < SHORTEST_WATCH:
+        yield "bounce_actions.watch_minutes", f"is below {SHORTEST_WATCH}, the interval of the monitor's rounds"
     if rule.watch_minutes > rule.usual_minutes:
         yield (
             "bounce_actions.watch_minutes",

@@ -168,6 +168,8 @@ class BounceActions(Section, frozen=True):
     """How often a scope is looked at while monitoring is increased."""
     usual_minutes: Minutes = 15
     """How often it is looked at otherwise."""
+    least_free: Share = 0.5
+    """A campaign takes no new leads where a smaller part of its mailboxes may: the platform picks the writer."""
 
 
 class BounceEvidence(Section, frozen=True):

@@ -38,7 +38,7 @@ async def explain(fleet: Fleet, campaign_id: UUID) -> list[Reason]:
 async def _here(fleet: Fleet, campaign: Campaign) -> AsyncIterator[Reason]:
     async with fleet.db.connection() as db:
         standing = await holds.over_campaign(db, campaign.id, "sending")
-        closed = await holds.over_campaign(db, campaign.id, "new_leads")
+        closed = await holds.over_campaign(db, campaign.id, "new_leads", least=fleet.policy.bounce_actions.least_free)
         open_ = await campaign_applies.unfinished(db, campaign.id)
         people = await campaign_capacity.staff(fleet, db, campaign)
         alone = await campaigns.only_running(db, campaign.id)

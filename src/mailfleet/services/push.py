@@ -88,7 +88,7 @@ async def _push_all(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[in
     most, start = fleet.platform(campaign.platform).capabilities.max_leads_per_call, 0
     while start < len(ids):
         async with fleet.db.connection() as db:
-            if await _held(db, campaign.id):  # since the batch before
+            if await _held(fleet, db, campaign.id):  # since the batch before
                 return done + Pushed(later=len(ids) - start)
         size = await pace.batch(fleet, campaign.platform, most)
         done += await _push_batch(fleet, campaign, ref, ids[start : start + size])
@@ -123,19 +123,22 @@ async def settle_unsettled(fleet: Fleet, campaign: Campaign, ref: str) -> Pushed
     return done
 
 
-async def _held(db: Connection, campaign_id: UUID) -> list[str]:
+async def _held(fleet: Fleet, db: Connection, campaign_id: UUID) -> list[str]:
     """Why the campaign takes no new leads, if something holds it."""
+    least = fleet.policy.bounce_actions.least_free
     return [
-        hold.reason for kind in ("sending", "new_leads") for hold in await holds.over_campaign(db, campaign_id, kind)
+        hold.reason
+        for kind in ("sending", "new_leads")
+        for hold in await holds.over_campaign(db, campaign_id, kind, least=least)
     ]
 
 
 async def _open_campaign(fleet: Fleet, campaign_id: UUID) -> tuple[Fleet, Campaign, str]:
     async with fleet.db.connection() as db:
         campaign = await campaigns.need(db, campaign_id)
-        reasons = await _held(db, campaign_id)
-        ref = await links.need(db, platform=campaign.platform, kind="campaign", ours=campaign_id)
         fleet = await fleet_of(fleet, campaign.client_id, db)
+        reasons = await _held(fleet, db, campaign_id)
+        ref = await links.need(db, platform=campaign.platform, kind="campaign", ours=campaign_id)
     if campaign.state in ("completed", "archived"):
         reasons.append(f"the campaign is {campaign.state}")
     if reasons:

@@ -15,7 +15,6 @@ from mailfleet.store.database import Connection, execute, row, rows
 Scope = Literal["workspace", "client", "domain", "mailbox", "campaign", "platform"]
 Kind = Literal["sending", "new_leads"]
 ActorKind = Literal["machine", "person", "vendor"]
-LEAST_FREE = 0.5
 
 _COLUMNS: LiteralString = """id, scope, scope_id, kind, reason, actor, actor_kind, evidence, since, confirmed_at,
     released_at, released_by"""
@@ -125,7 +124,7 @@ async def over_mailbox(db: Connection, mailbox_id: UUID, kind: Kind) -> Sequence
     )
 
 
-async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind, *, least: float = LEAST_FREE) -> Sequence[Hold]:
+async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind, *, least: float = 0) -> Sequence[Hold]:
     """Every hold that reaches this campaign: its own, its client's, its platform's, the workspace's.
 
     Of `new_leads`, also those on its mailboxes and their domains, where less than `least` of its mailboxes would take
