@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,7 @@ from mailfleet.rules.ladder import Sample
 from mailfleet.services.context import Fleet
 from mailfleet.store import evidence
 from mailfleet.store.database import Connection
-from mailfleet.store.evidence import Scope, Spans, Tally
+from mailfleet.store.evidence import Spans, Sums, Tally, Wanted
 from mailfleet.store.mailboxes import Mailbox
 
 AT_ONCE = 1000
@@ -79,21 +79,13 @@ async def gather(fleet: Fleet, db: Connection, mailboxes: Sequence[Mailbox]) -> 
     return Evidence(sums=sums)
 
 
-async def from_then(fleet: Fleet, db: Connection, scope: Scope, id: UUID | str, since: datetime) -> Sample:
-    """The mails of a scope from an instant on."""
-    soft = fleet.policy.soft_bounce.max_retries
-    found = await evidence.since(db, scope, str(id), since=since, now=fleet.clock.now(), soft=soft)
-    return Sample(sent=found.sent, bounced=found.bounced)
-
-
-async def complaints_from_then(
-    fleet: Fleet, db: Connection, scope: str, id: UUID | str, since: datetime
-) -> tuple[int, int]:
-    """(sent, complaints) of a scope from an instant on."""
-    soft = fleet.policy.soft_bounce.max_retries
-    place = msgspec.convert(scope, Scope)
-    found = await evidence.since(db, place, str(id), since=since, now=fleet.clock.now(), soft=soft)
-    return found.sent, found.complained
+async def later(fleet: Fleet, db: Connection, wanted: Sequence[Wanted]) -> Mapping[Wanted, Sums]:
+    """What each sent from an instant on. One query for as many scopes as there are mailboxes in a query."""
+    soft, now = fleet.policy.soft_bounce.max_retries, fleet.clock.now()
+    found: dict[Wanted, Sums] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        found |= await evidence.later(db, wanted[start : start + AT_ONCE], now=now, soft=soft)
+    return found
 
 
 def _scopes(tally: Tally, mailbox: Mailbox) -> Iterator[tuple[str, str]]:

@@ -16,13 +16,13 @@ import msgspec
 from mailfleet.errors import MailfleetError
 from mailfleet.rules import ladder
 from mailfleet.rules.ladder import Sample, Step
-from mailfleet.services import alerts, campaigns, evidence, holds, investigations
+from mailfleet.services import alerts, campaigns, holds, investigations
 from mailfleet.services.context import Fleet
 from mailfleet.services.evidence import Evidence
 from mailfleet.store import holds as hold_rows
 from mailfleet.store import levels, transitions
 from mailfleet.store import mailboxes as rows
-from mailfleet.store.database import Connection
+from mailfleet.store.evidence import Sums, Wanted
 from mailfleet.store.levels import Level, Scope
 from mailfleet.store.mailboxes import Mailbox
 
@@ -53,6 +53,17 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     mine: bool
 
 
+class Spans(msgspec.Struct, frozen=True, kw_only=True):
+    """`window`: begun anew by a person's release; `fresh`: the mails since the band was entered. None: not needed."""
+
+    window: Wanted | None
+    fresh: Wanted | None
+
+    @property
+    def all(self) -> list[Wanted]:
+        return [each for each in (self.window, self.fresh) if each]
+
+
 def is_due(known: Level | None, now: datetime) -> bool:
     """Its own interval has gone by; a clock that was set back makes everything due."""
     if known is None or known.looked_at > now:
@@ -60,25 +71,53 @@ def is_due(known: Level | None, now: datetime) -> bool:
     return known.looked_at + timedelta(minutes=known.monitor_minutes) <= now + _LATE
 
 
-async def look(
+def spans(fleet: Fleet, subject: Subject, known: Level | None, released_at: datetime | None, now: datetime) -> Spans:
+    """Which of its later mails the look at a scope needs; `now` is the one it looks with."""
+    rule = fleet.policy.bounce_evidence
+    again = released_at if released_at and released_at > now - timedelta(days=rule.window_days) else None
+    since = known.since if known and known.band != "normal" else None
+    if since:
+        since = max(since, now - timedelta(hours=rule.calm_window_hours))
+    return Spans(window=_wanted(subject, again), fresh=_wanted(subject, since))
+
+
+def look(
     fleet: Fleet,
-    db: Connection,
     subject: Subject,
     found: Evidence,
+    later: Mapping[Wanted, Sums],
     known: Level | None,
     released_at: datetime | None,
+    now: datetime,
 ) -> Step:
-    """What the rule says of this scope now. Reads only."""
-    rule, now = fleet.policy.bounce_evidence, fleet.clock.now()
-    window = found.of(subject.scope, subject.id).week
-    if released_at and released_at > now - timedelta(days=rule.window_days):
-        window = await evidence.from_then(fleet, db, subject.scope, subject.id, released_at)
-    fresh = Sample()
-    if known and known.band != "normal":
-        since = max(known.since, now - timedelta(hours=rule.calm_window_hours))
-        fresh = await evidence.from_then(fleet, db, subject.scope, subject.id, since)
+    """What the rule says of this scope now."""
+    seen = sample(fleet, subject, found, later, known, released_at, now)
     standing = ladder.Level(band=known.band, proven=known.proven, since=known.since) if known else None
-    return ladder.look(fleet.policy, standing, window, fresh, now, released_at=released_at)
+    return ladder.look(fleet.policy, standing, *seen, now, released_at=released_at)
+
+
+def sample(
+    fleet: Fleet,
+    subject: Subject,
+    found: Evidence,
+    later: Mapping[Wanted, Sums],
+    known: Level | None,
+    released_at: datetime | None,
+    now: datetime,
+) -> tuple[Sample, Sample]:
+    """The mails of the window and those since the band was entered."""
+    wanted = spans(fleet, subject, known, released_at, now)
+    window = _sample(later, wanted.window) if wanted.window else found.of(subject.scope, subject.id).week
+    return window, _sample(later, wanted.fresh) if wanted.fresh else Sample()
+
+
+def _wanted(subject: Subject, since: datetime | None) -> Wanted | None:
+    return Wanted(scope=subject.scope, scope_id=subject.id, since=since) if since else None
+
+
+def _sample(later: Mapping[Wanted, Sums], wanted: Wanted) -> Sample:
+    sums = later.get(wanted, Sums())
+    return Sample(sent=sums.sent, bounced=sums.bounced)
 
 
 async def keep(fleet: Fleet, looked: Sequence[tuple[Subject, Step, Level | None]]) -> list[Looked]:

@@ -36,7 +36,7 @@ from mailfleet.store import holds as hold_rows
 from mailfleet.store import levels
 from mailfleet.store import mailboxes as rows
 from mailfleet.store.database import Connection
-from mailfleet.store.evidence import History
+from mailfleet.store.evidence import History, Sums, Wanted
 from mailfleet.store.evidence import histories as read_histories
 from mailfleet.store.holds import Hold, Scope
 from mailfleet.store.levels import Level
@@ -48,10 +48,12 @@ _WORKING = ("WARMING", "PRODUCTION", "DEGRADED")
 class Round(msgspec.Struct, frozen=True, kw_only=True):
     """What one round of the monitor goes by, read once for all."""
 
+    now: datetime
     boxes: Sequence[Mailbox]
     subjects: Sequence[Subject]
     found: Evidence
     histories: Mapping[UUID, History]
+    later: Mapping[Wanted, Sums]
     levels: Mapping[levels.Key, Level]
     released: Mapping[tuple[str, str], datetime]
     held: Mapping[tuple[str, str, str], Hold]
@@ -75,20 +77,33 @@ async def health(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Health:
     found = await evidence.gather(fleet, db, [mailbox])
     (history,) = await read_histories(db, [mailbox.id], platform=fleet.default_platform, days=1)
     released = (await levels.released(db, _week_ago(fleet))).get(("mailbox", str(mailbox.id)))
-    return await _health(fleet, db, mailbox, found.of("mailbox", mailbox.id), history, released)
+    now = fleet.clock.now()
+    later = await evidence.later(fleet, db, health_spans(fleet, mailbox.id, released, now))
+    return health_of(fleet, mailbox, found.of("mailbox", mailbox.id), history, released, later, now)
 
 
-async def _health(
-    fleet: Fleet, db: Connection, mailbox: Mailbox, known: Known, history: History, released: datetime | None
+def health_spans(fleet: Fleet, id: UUID, released: datetime | None, now: datetime) -> list[Wanted]:
+    """The mails since a person let a mailbox go: of the day's window, and all."""
+    if released is None:
+        return []
+    day = now - timedelta(hours=fleet.policy.auto_pause.bounce_window_hours)
+    return [Wanted(scope="mailbox", scope_id=str(id), since=since) for since in (max(released, day), released)]
+
+
+def health_of(
+    fleet: Fleet,
+    mailbox: Mailbox,
+    known: Known,
+    history: History,
+    released: datetime | None,
+    later: Mapping[Wanted, Sums],
+    now: datetime,
 ) -> Health:
     """Mails sent before a person let the mailbox go do not stop it again."""
-    now, rule = fleet.clock.now(), fleet.policy.auto_pause
     day, complained, week = (known.sent_day, known.bounced_day), known.complained_spam, known.sent_spam
     if released:
-        since = max(released, now - timedelta(hours=rule.bounce_window_hours))
-        fresh = await evidence.from_then(fleet, db, "mailbox", mailbox.id, since)
-        later = await evidence.complaints_from_then(fleet, db, "mailbox", mailbox.id, released)
-        day, (week, complained) = (fresh.sent, fresh.bounced), later
+        fresh, since = (later.get(each, Sums()) for each in health_spans(fleet, mailbox.id, released, now))
+        day, week, complained = (fresh.sent, fresh.bounced), since.sent, since.complained
     stale = now - timedelta(hours=fleet.policy.lifecycle.stale_hours)
     fresh_reading = history.read_at is not None and stale <= history.read_at <= now
     return Health(
@@ -115,7 +130,7 @@ async def watch(fleet: Fleet) -> dict[str, Any]:
     """
     await clients.check_policies(fleet)
     async with fleet.db.connection() as db:
-        round_ = await _read(fleet, db)
+        round_ = await read(fleet, db)
     paused = await _auto_pause(fleet, round_)
     throttled, broken = await _ladder(fleet, round_)
     complained = await _complaints(fleet, round_)
@@ -139,26 +154,51 @@ async def watch(fleet: Fleet) -> dict[str, Any]:
     }
 
 
-async def _read(fleet: Fleet, db: Connection) -> Round:
+async def read(fleet: Fleet, db: Connection, *, due: bool = True) -> Round:
+    """`due`: only what is due by its own interval; else everything that sends."""
     boxes = await rows.every(db, states=_WORKING)
     known, now = await levels.every(db), fleet.clock.now()
-    due = [subject for subject in await _subjects(db, boxes) if ladder.is_due(known.get(subject.key), now)]
-    wanted = {subject.id for subject in due if subject.scope == "mailbox"}
-    read: list[History] = []
-    looked = [box.id for box in boxes if str(box.id) in wanted]
+    subjects = [each for each in await _subjects(db, boxes) if not due or ladder.is_due(known.get(each.key), now)]
+    released, theirs = await levels.released(db, _week_ago(fleet)), await clients.views(fleet, db)
+    return Round(
+        now=now,
+        boxes=boxes,
+        subjects=subjects,
+        found=await evidence.gather(fleet, db, boxes) if subjects else Evidence(sums={}),
+        histories=await _histories(fleet, db, subjects),
+        later=await _later(fleet, db, subjects, known, released, theirs, now),
+        levels=known,
+        released=released,
+        held={(h.scope, h.scope_id, h.kind): h for h in await hold_rows.standing(db) if h.actor_kind == "machine"},
+        theirs=theirs,
+    )
+
+
+async def _histories(fleet: Fleet, db: Connection, subjects: Sequence[Subject]) -> Mapping[UUID, History]:
+    looked = [UUID(each.id) for each in subjects if each.scope == "mailbox"]
+    found: dict[UUID, History] = {}
     for start in range(0, len(looked), evidence.AT_ONCE):
         part = looked[start : start + evidence.AT_ONCE]
-        read += await read_histories(db, part, platform=fleet.default_platform, days=1)
-    return Round(
-        boxes=boxes,
-        subjects=due,
-        found=await evidence.gather(fleet, db, boxes) if due else Evidence(sums={}),
-        histories={each.mailbox_id: each for each in read},
-        levels=known,
-        released=await levels.released(db, _week_ago(fleet)),
-        held={(h.scope, h.scope_id, h.kind): h for h in await hold_rows.standing(db) if h.actor_kind == "machine"},
-        theirs=await clients.views(fleet, db),
-    )
+        found |= {h.mailbox_id: h for h in await read_histories(db, part, platform=fleet.default_platform, days=1)}
+    return found
+
+
+async def _later(
+    fleet: Fleet,
+    db: Connection,
+    subjects: Sequence[Subject],
+    known: Mapping[levels.Key, Level],
+    released: Mapping[tuple[str, str], datetime],
+    theirs: Mapping[UUID, Fleet],
+    now: datetime,
+) -> Mapping[Wanted, Sums]:
+    wanted: dict[Wanted, None] = {}
+    for each in subjects:
+        view, let_go = theirs[each.client_id], released.get((each.scope, each.id))
+        asked = ladder.spans(view, each, known.get(each.key), let_go, now).all
+        asked += health_spans(view, UUID(each.id), let_go, now) if each.scope == "mailbox" else []
+        wanted |= dict.fromkeys(asked)
+    return await evidence.later(fleet, db, list(wanted))
 
 
 async def _subjects(db: Connection, boxes: Sequence[Mailbox]) -> list[Subject]:
@@ -186,8 +226,7 @@ async def _auto_pause(fleet: Fleet, round_: Round) -> list[str]:
             continue
         view = round_.theirs[box.client_id]
         known, released = round_.found.of("mailbox", box.id), round_.released.get(("mailbox", str(box.id)))
-        async with fleet.db.connection() as db:
-            seen = await _health(view, db, box, known, history, released)
+        seen = health_of(view, box, known, history, released, round_.later, round_.now)
         verdict = autopause.conditions(seen, view.policy.auto_pause)
         if verdict["should_pause"]:
             await _pause(view, box, verdict)
@@ -219,11 +258,12 @@ async def _pause(fleet: Fleet, mailbox: Mailbox, verdict: Verdict) -> None:
 async def _ladder(fleet: Fleet, round_: Round) -> tuple[list[str], list[str]]:
     """The bands of every scope that is due, and the breakers of campaigns; (throttled addresses, broken campaigns)."""
     looked: list[tuple[Subject, ladder.Step, Level | None]] = []
-    async with fleet.db.connection() as db:
-        for subject in round_.subjects:
-            known, released = round_.levels.get(subject.key), round_.released.get((subject.scope, subject.id))
-            view = round_.theirs[subject.client_id]
-            looked.append((subject, await ladder.look(view, db, subject, round_.found, known, released), known))
+    for subject in round_.subjects:
+        known, released = round_.levels.get(subject.key), round_.released.get((subject.scope, subject.id))
+        view = round_.theirs[subject.client_id]
+        looked.append(
+            (subject, ladder.look(view, subject, round_.found, round_.later, known, released, round_.now), known)
+        )
     for each in await ladder.keep(fleet, looked):
         if each.step.actions or (each.subject.scope, each.subject.id, "new_leads") in round_.held:
             await ladder.bring_about(round_.theirs[each.subject.client_id], each, round_.held)
@@ -277,9 +317,11 @@ async def _complained(fleet: Fleet, scope: str, id: str, known: Known, released:
     """The lead itself has been stopped by whoever applied the complaint."""
     sent, complained = known.sent_told, known.complained_told
     place = msgspec.convert(scope, Scope)
-    if released and scope in ("domain", "campaign"):
+    if released and (scope == "domain" or scope == "campaign"):
+        since = Wanted(scope=scope, scope_id=id, since=released)
         async with fleet.db.connection() as db:
-            sent, complained = await evidence.complaints_from_then(fleet, db, scope, id, released)
+            again = (await evidence.later(fleet, db, [since])).get(since, Sums())
+        sent, complained = again.sent, again.complained
     reading = complaints.read(fleet.policy.complaints, sent, complained)
     if reading.action == "none":
         return reading.action

@@ -7,14 +7,14 @@ about us (`block`, `account`) is not the address's fault and does not count; a s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from mailfleet.store.database import Connection, row, rows
+from mailfleet.store.database import Connection, json_rows, rows, tuples
 
 Scope = Literal["mailbox", "domain", "campaign"]
 
@@ -131,39 +131,59 @@ async def tallies(
     )
 
 
-async def since(db: Connection, scope: Scope, scope_id: str, *, since: datetime, now: datetime, soft: int) -> Sums:
-    """One scope's mails from an instant on, with the bounces of those mails."""
-    found = await row(
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The mails of a scope from an instant on."""
+
+    scope: Scope
+    scope_id: str
+    since: datetime
+
+
+async def later(db: Connection, wanted: Sequence[Wanted], *, now: datetime, soft: int) -> Mapping[Wanted, Sums]:
+    """The mails of each, with the bounces of those mails; a scope without mail has no entry."""
+    found = await tuples(
         db,
-        Sums,
-        """with boxes as (
-               select id from mailfleet.mailboxes
-               where (%(scope)s = 'mailbox' and id::text = %(id)s)
-                  or (%(scope)s = 'domain' and domain_id::text = %(id)s)),
+        """with wanted as (
+               select n, scope, scope_id::uuid as id, mailfleet.uuid_floor(since) as first
+               from json_to_recordset(%(wanted)s::json) as w(n int, scope text, scope_id text, since timestamptz)),
+           boxes as (
+               select w.n, w.first, w.id from wanted w where w.scope = 'mailbox'
+               union all
+               select w.n, w.first, m.id from wanted w join mailfleet.mailboxes m on m.domain_id = w.id
+               where w.scope = 'domain'),
            mine as (
-               select e.id, e.kind, e.lead_id, e.campaign_id, e.step, coalesce(e.detail->>'class', 'hard') as class
-               from mailfleet.events e
-               where e.kind in ('sent', 'bounced', 'complained')
-                 and e.id >= mailfleet.uuid_floor(%(since)s) and e.id < mailfleet.uuid_floor(%(now)s)
-                 and case when %(scope)s = 'campaign' then e.campaign_id::text = %(id)s
-                          else e.mailbox_id in (select id from boxes) end)
-           select (count(*) filter (where m.kind = 'sent'))::int as sent,
-                  (count(*) filter (where m.kind = 'bounced' and m.class in ('hard', 'complaint')
-                                      and coalesce(s.id, m.id) >= mailfleet.uuid_floor(%(since)s))
-                   + count(distinct m.lead_id) filter (where m.kind = 'bounced' and m.class = 'soft'
-                                      and l.soft_bounces >= %(soft)s
-                                      and coalesce(s.id, m.id) >= mailfleet.uuid_floor(%(since)s)))::int as bounced,
-                  (count(*) filter (where m.kind = 'complained'))::int as complained
-           from mine m
-           left join mailfleet.leads l on m.class = 'soft' and m.kind = 'bounced' and l.id = m.lead_id
-           left join lateral (
-               select max(s.id::text)::uuid as id from mailfleet.events s
-               where m.kind = 'bounced' and s.lead_id = m.lead_id and s.kind = 'sent'
-                 and s.campaign_id is not distinct from m.campaign_id
-                 and (m.step is null or s.step is null or s.step = m.step)) s on true""",
-        {"scope": scope, "id": scope_id, "since": since, "now": now, "soft": soft},
-    )
-    return found or Sums()
+               select b.n, b.first, e.* from boxes b cross join lateral (
+                   select e.id, e.kind, e.lead_id, e.campaign_id, e.step, e.detail->>'class' as class
+                   from mailfleet.events e
+                   where e.mailbox_id = b.id and e.kind in ('sent', 'bounced', 'complained')
+                     and e.id >= b.first and e.id < mailfleet.uuid_floor(%(now)s)) e
+               union all
+               select w.n, w.first, e.* from wanted w cross join lateral (
+                   select e.id, e.kind, e.lead_id, e.campaign_id, e.step, e.detail->>'class' as class
+                   from mailfleet.events e
+                   where e.campaign_id = w.id and e.kind in ('sent', 'bounced', 'complained')
+                     and e.id >= w.first and e.id < mailfleet.uuid_floor(%(now)s)) e
+               where w.scope = 'campaign'),
+           back as (
+               select m.n, m.lead_id, coalesce(m.class, 'hard') as class
+               from mine m left join lateral (
+                   select max(s.id::text)::uuid as id from mailfleet.events s
+                   where s.lead_id = m.lead_id and s.kind = 'sent'
+                     and s.campaign_id is not distinct from m.campaign_id
+                     and (m.step is null or s.step is null or s.step = m.step)) s on true
+               where m.kind = 'bounced' and coalesce(s.id, m.id) >= m.first),
+           bad as (
+               select b.n, (count(*) filter (where b.class in ('hard', 'complaint'))
+                            + count(distinct b.lead_id) filter (
+                                where b.class = 'soft' and l.soft_bounces >= %(soft)s))::int as bounced
+               from back b left join mailfleet.leads l on b.class = 'soft' and l.id = b.lead_id group by b.n)
+           select m.n, (count(*) filter (where m.kind = 'sent'))::int, coalesce(max(bad.bounced), 0),
+                  (count(*) filter (where m.kind = 'complained'))::int
+           from mine m left join bad on bad.n = m.n group by m.n""",
+        {"wanted": json_rows([{"n": n, **msgspec.structs.asdict(each)} for n, each in enumerate(wanted)]), "now": now,
+         "soft": soft},
+    )  # fmt: skip
+    return {wanted[n]: Sums(sent=sent, bounced=bad, complained=told) for n, sent, bad, told in found}
 
 
 async def histories(db: Connection, mailbox_ids: Sequence[UUID], *, platform: str, days: int) -> Sequence[History]:
