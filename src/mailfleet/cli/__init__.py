@@ -35,7 +35,7 @@ COMMANDS = (
     ("client", "mailfleet.cli.client:app", "Add clients and set where their policy differs."),
     ("domain", "mailfleet.cli.domain:app", "Set up sending domains and see whether they are safe to use."),
     ("mailbox", "mailfleet.cli.mailbox:app", "See, warm, graduate and retire mailboxes."),
-    ("safeguards", "mailfleet.cli.safeguards:app", "Investigate why mail fails, and read what was found."),
+    ("safeguards", "mailfleet.cli.safeguards:app", "See what is stopped or slowed and why; investigate failing mail."),
     ("campaign", "mailfleet.cli.campaign:app", "Plan, create, start, change and read campaigns."),
     ("lead", "mailfleet.cli.lead:app", "Import leads, push them, and see what became of each."),
     ("suppression", "mailfleet.cli.suppression:app", "The list of those never written to: add, load, save, show."),

@@ -82,6 +82,20 @@ def setup(
 
 
 @app.command
+def readings(name: str, *, days: int = 30, json: Json = False) -> None:
+    """What was read of its mailboxes day by day: heat, warm-up, campaign mail, bounces, complaints, seed tests.
+
+    Parameters
+    ----------
+    name
+        The domain.
+    days
+        How far back.
+    """
+    show(asyncio.run(_readings(name, days)), as_json=json)
+
+
+@app.command
 def check(name: str | None = None, *, json: Json = False) -> int:
     """Looks at the outside again and begins warm-up where everything is seen; all waiting domains when none is named.
 
@@ -148,6 +162,21 @@ def buy(
     result = asyncio.run(_buy(name, ceiling, approve, client, registrar, yes))
     show_one(result, as_json=json)
     return 0 if yes else ATTENTION
+
+
+async def _readings(name: str, days: int) -> list[dict[str, Any]]:
+    from datetime import timedelta
+
+    import msgspec
+
+    from mailfleet.cli.session import opened
+    from mailfleet.services import domains
+    from mailfleet.store import readiness
+
+    async with opened() as fleet, fleet.db.connection() as db:
+        domain = await domains.find(db, name)
+        since = (fleet.clock.now() - timedelta(days=days)).date()
+        return [msgspec.to_builtins(each) for each in await readiness.domain_days(db, domain.id, since=since)]
 
 
 async def _add(name: str, client: str | None, made: tuple[str, str, str] | None, other_mail: bool) -> dict[str, Any]:

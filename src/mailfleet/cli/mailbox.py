@@ -27,7 +27,10 @@ def list_(*, state: str | None = None, json: Json = False) -> None:
     state
         Only those in this state, e.g. WARMING.
     """
-    columns = ("address", "state", "state_since", "heat", "heat_state", "warmup_days", "estimated_ready_date")
+    columns = (
+        "address", "state", "state_since", "heat", "heat_state", "warmup_days", "estimated_ready_date", "limit_factor",
+        "monitor_minutes", "connected", "resting_since", "missing_since", "held",
+    )  # fmt: skip
     show(asyncio.run(_list(state)), as_json=json, columns=columns)
 
 
@@ -45,7 +48,7 @@ def show_(address: str, *, json: Json = False) -> None:
 
 @app.command
 def explain(address: str, *, json: Json = False) -> int:
-    """Why it is where it is: every graduation criterion, every transition, every pause trigger with its sample.
+    """Why it is where it is: which rule decided, what would change if, every graduation criterion and transition.
 
     Parameters
     ----------
@@ -56,9 +59,11 @@ def explain(address: str, *, json: Json = False) -> int:
     if json:
         emit(found)
     else:
-        show(found["checklist"], columns=("name", "value", "n", "needed", "ok", "note"), title="Graduation")
+        from mailfleet.cli.safeguards import tell
+
+        show(found["checklist"], columns=("name", "value", "n", "needed", "ok", "since", "note"), title="Graduation")
         show(found["transitions"], columns=("at", "from_state", "to_state", "event", "reason", "actor"))
-        show_one(found["auto_pause"])
+        tell(found["decision"])
     return 0 if not found["missing"] else ATTENTION
 
 
@@ -163,11 +168,16 @@ async def _list(state: str | None) -> list[dict[str, Any]]:
 
     from mailfleet.cli.session import one_of, opened
     from mailfleet.rules.lifecycle import STATES
-    from mailfleet.store import mailboxes
+    from mailfleet.store import holds, mailboxes
 
     wanted = one_of((state or "").upper(), STATES, "state")
     async with opened() as fleet, fleet.db.connection() as db:
-        return [msgspec.to_builtins(each) for each in await mailboxes.every(db) if wanted in ("", each.state)]
+        held = await holds.held_mailboxes(db)
+        return [
+            {**msgspec.to_builtins(each), "held": held.get(each.id, "")}
+            for each in await mailboxes.every(db)
+            if wanted in ("", each.state)
+        ]
 
 
 async def _show(address: str) -> dict[str, Any]:
@@ -176,29 +186,35 @@ async def _show(address: str) -> dict[str, Any]:
     from mailfleet.cli.session import opened
     from mailfleet.services import mailboxes
     from mailfleet.services.days import local_day
-    from mailfleet.store import holds
+    from mailfleet.store import holds, levels
     from mailfleet.store import mailboxes as rows
 
     async with opened() as fleet, fleet.db.connection() as db:
         mailbox = await mailboxes.find(db, address)
         budget = await rows.budget(db, mailbox.id, local_day(fleet.clock.now(), mailbox.timezone))
         held = await holds.over_mailbox(db, mailbox.id, "sending")
+        level = (await levels.every(db)).get(("mailbox", str(mailbox.id)))
     return {
         **msgspec.to_builtins(mailbox),
+        "bounces": msgspec.to_builtins(level),
         "budget": msgspec.to_builtins(budget),
         "holds": [f"{hold.actor_kind} {hold.actor}: {hold.reason}" for hold in held],
     }
 
 
 async def _explain(address: str) -> dict[str, Any]:
+    import msgspec
+
     from mailfleet.cli.session import opened
-    from mailfleet.services import mailboxes, safeguards
+    from mailfleet.services import explained, mailboxes, safeguards
 
     async with opened() as fleet:
         async with fleet.db.connection() as db:
             mailbox = await mailboxes.find(db, address)
         told = await mailboxes.explain(fleet, mailbox.id)
-        return {**told, "auto_pause": dict(await safeguards.check_auto_pause_conditions(fleet, mailbox.id))}
+        decision = await explained.explain(fleet, "mailbox", address)
+        pause = await safeguards.check_auto_pause_conditions(fleet, mailbox.id)
+        return {**told, "auto_pause": dict(pause), "decision": msgspec.to_builtins(decision)}
 
 
 async def _run(action: str, target: int, domains: list[str] | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the safeguards found out: investigations of a mailbox, domain or campaign, asked for or ordered by a band."""
+"""What the safeguards decide, why, and what they found out about mail that fails."""
 
 from __future__ import annotations
 
@@ -7,12 +7,64 @@ from typing import Any, Literal
 
 from cyclopts import App
 
-from mailfleet.cli.output import Json, emit, say, show
+from mailfleet.cli.output import Json, emit, say, show, show_one
 from mailfleet.cli.session import opened
-from mailfleet.services import investigations
+from mailfleet.services import explained, investigations
 
-app = App(name="safeguards", help="Investigate why mail fails, and read what was found.")
+app = App(name="safeguards", help="See what is stopped or slowed and why; investigate why mail fails.")
 Scope = Literal["mailbox", "domain", "campaign", "client", "workspace"]
+ATTENTION = 3
+
+
+@app.command
+def check(*, quiet: bool = False, json: Json = False) -> int:
+    """Judges everything that sends now, by every rule, and changes nothing. Exit code 3: the next round does something.
+
+    Parameters
+    ----------
+    quiet
+        Only what is off the normal band, held, or about to be.
+    """
+    found = asyncio.run(_check())
+    shown = [each for each in found if not quiet or each["band"] != "normal" or each["held"] or each["todo"]]
+    columns = ("scope", "name", "band", "proven", "bounced", "sent", "factor", "minutes", "auto_pause", "held", "todo")
+    show(shown, as_json=json, columns=columns)
+    return ATTENTION if any(each["todo"] for each in found) else 0
+
+
+@app.command
+def explain(scope: explained.Scope, key: str, *, json: Json = False) -> None:
+    """Which rule decided, with its inputs, and what would change if one of them were another.
+
+    Every "if" is the rule itself, run again on the changed input.
+
+    Parameters
+    ----------
+    scope
+        mailbox, domain or campaign.
+    key
+        Its address, name or id.
+    """
+    found = asyncio.run(_explain(scope, key))
+    if json:
+        emit(found)
+    else:
+        tell(found)
+
+
+def tell(found: dict[str, Any]) -> None:
+    """An explanation for people: what decided, then each rule."""
+    show_one({name: found[name] for name in ("scope", "name", "decided", "holds", "watching", "policy")})
+    show(
+        [{"rule": each["rule"], "says": each["says"], "acts": each["acts"], "inputs": each["inputs"]}
+         for each in found["rulings"]],
+        title="What each rule says",
+    )  # fmt: skip
+    show(
+        [{"rule": each["rule"], **flip} for each in found["rulings"] for flip in each["what_if"]],
+        columns=("rule", "input", "now", "instead", "then"),
+        title="What would change if",
+    )
 
 
 @app.command
@@ -51,6 +103,20 @@ def investigate(scope: Scope, scope_id: str, *, json: Json = False) -> None:
         emit(told)
     else:
         say(str(told["text"]))
+
+
+async def _check() -> list[dict[str, Any]]:
+    import msgspec
+
+    async with opened() as fleet:
+        return [msgspec.to_builtins(each) for each in await explained.check(fleet)]
+
+
+async def _explain(scope: explained.Scope, key: str) -> dict[str, Any]:
+    import msgspec
+
+    async with opened() as fleet:
+        return msgspec.to_builtins(await explained.explain(fleet, scope, key))
 
 
 async def _reports(scope: str, scope_id: str) -> list[dict[str, Any]]:

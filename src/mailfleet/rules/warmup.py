@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 import msgspec
@@ -87,19 +86,27 @@ def estimated_ready(
 
     The specification's example: 14 days after the start. None: the ramp never gets there within a year.
     """
+    return estimated_from(limits, criteria, started, days=0, sent=0, warm_elsewhere=warm_elsewhere, per_day=per_day)
+
+
+def estimated_from(
+    limits: SendLimits,
+    criteria: GraduationCriteria,
+    today: date,
+    *,
+    days: int,
+    sent: int,
+    warm_elsewhere: bool = False,
+    per_day: tuple[int, int] = (0, 10_000),
+) -> date | None:
+    """The same from a ramp as it really went: `days` with warm-up mail before `today`, and the mails `sent` in them."""
     needed = criteria.probation_days if warm_elsewhere else criteria.minimum_warmup_days
     mails = 0 if warm_elsewhere else criteria.minimum_emails_sent
-    for day, sent in enumerate(_running_total(limits, per_day), start=1):
-        if day >= needed and sent >= mails:
-            return started + timedelta(days=day)
+    for ahead in range(HORIZON_DAYS):
+        if days + ahead >= needed and sent >= mails:
+            return today + timedelta(days=ahead)
+        sent += target(limits, days + ahead + 1, per_day=per_day).per_day
     return None
-
-
-def _running_total(limits: SendLimits, per_day: tuple[int, int]) -> Iterator[int]:
-    total = 0
-    for day in range(1, HORIZON_DAYS + 1):
-        total += target(limits, day, per_day=per_day).per_day
-        yield total
 
 
 def _clamp(value: int, bounds: tuple[int, int]) -> int:

@@ -24,7 +24,7 @@ from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import local_day
 from mailfleet.services.readings import Taken
-from mailfleet.store import links, mailboxes, transitions
+from mailfleet.store import links, mailboxes, readiness, transitions
 from mailfleet.store.database import Connection
 from mailfleet.store.mailboxes import Mailbox
 
@@ -119,23 +119,25 @@ async def read(fleet: Fleet, id: UUID, seen: MailboxSeen | None = None) -> Taken
 
 async def checklist(fleet: Fleet, db: Connection, taken: Taken) -> graduation.Checklist:
     """Every graduation criterion with its value and its n (S6, S7)."""
+    fleet = await fleet_of(fleet, taken.mailbox.client_id, db)
+    return graduation.checklist(fleet.policy.graduation, await history(fleet, db, taken))
+
+
+async def history(fleet: Fleet, db: Connection, taken: Taken) -> graduation.History:
+    """What graduation is judged by."""
     mailbox, now = taken.mailbox, fleet.clock.now()
-    fleet = await fleet_of(fleet, mailbox.client_id, db)
     since = mailbox.warming_since or mailbox.created_at
     here = await mailboxes.counts(db, mailbox.id, since=since, until=now)
     life = await mailboxes.counts(db, mailbox.id, since=mailbox.created_at, until=now)
-    return graduation.checklist(
-        fleet.policy.graduation,
-        graduation.History(
-            warmup_days=mailbox.warmup_days,
-            heat=taken.heat,
-            sent=taken.warmup_sent + here.sent,
-            bounced=0,
-            campaign_sent=life.sent,
-            campaign_bounced=life.bounced,
-            complaints=here.complained,
-            warm_elsewhere=mailbox.warm_elsewhere,
-        ),
+    return graduation.History(
+        warmup_days=mailbox.warmup_days,
+        heat=taken.heat,
+        sent=taken.warmup_sent + here.sent,
+        bounced=0,
+        campaign_sent=life.sent,
+        campaign_bounced=life.bounced,
+        complaints=here.complained,
+        warm_elsewhere=mailbox.warm_elsewhere,
     )
 
 
@@ -143,9 +145,9 @@ async def decide(fleet: Fleet, taken: Taken, *, graduate: bool) -> Decision | No
     """What this reading decides; the graduation checklist counts only when asked for."""
     async with fleet.db.connection() as db:
         fleet = await fleet_of(fleet, taken.mailbox.client_id, db)
-        facts = await _facts(db, taken)
+        known = await _facts(db, taken)
         checked = await checklist(fleet, db, taken) if graduate and taken.mailbox.state == "WARMING" else None
-    return lifecycle.decide(facts, _reading(fleet, taken, checked), fleet.policy)
+    return lifecycle.decide(known, _reading(fleet, taken, checked), fleet.policy)
 
 
 async def carry_out(fleet: Fleet, mailbox: Mailbox, decision: Decision) -> Mailbox | None:
@@ -251,13 +253,14 @@ async def explain(fleet: Fleet, id: UUID) -> dict[str, Any]:
     taken = await stored(fleet, id)
     async with fleet.db.connection() as db:
         checked = await checklist(fleet, db, taken)
-        history = await transitions.history(db, "mailbox", str(id))
+        since = await readiness.missing_since(db, id)
+        moves = await transitions.history(db, "mailbox", str(id))
     return {
         "address": taken.mailbox.address,
         "state": taken.mailbox.state,
-        "checklist": checked.as_evidence(),
+        "checklist": [{**each, "since": since.get(str(each["name"]))} for each in checked.as_evidence()],
         "missing": list(checked.missing) if taken.mailbox.state == "WARMING" else [],
-        "transitions": [msgspec.to_builtins(each) for each in history],
+        "transitions": [msgspec.to_builtins(each) for each in moves],
     }
 
 
@@ -304,6 +307,11 @@ async def operate(fleet: Fleet, id: UUID, event: lifecycle.Event, reason: str) -
 def _reading(fleet: Fleet, taken: Taken, checked: graduation.Checklist | None) -> lifecycle.Reading:
     now = fleet.clock.now()
     return lifecycle.Reading(at=now, day=local_day(now, taken.mailbox.timezone), heat=taken.heat, checklist=checked)
+
+
+async def facts(fleet: Fleet, db: Connection, taken: Taken) -> tuple[Facts, lifecycle.Reading]:
+    """What the state machine is asked with, the checklist aside."""
+    return await _facts(db, taken), _reading(fleet, taken, None)
 
 
 async def _facts(db: Connection, taken: Taken) -> Facts:

@@ -11,7 +11,7 @@ import msgspec
 from mailfleet.errors import MailfleetError
 from mailfleet.platforms.port import MailboxSeen
 from mailfleet.services import clients as client_views
-from mailfleet.services import domains, mailboxes, provisioning, rotation, upkeep, warmup_trouble
+from mailfleet.services import domains, mailboxes, provisioning, readiness, rotation, upkeep, warmup_trouble
 from mailfleet.services.context import Fleet
 from mailfleet.store import clients
 from mailfleet.store import domains as domain_rows
@@ -52,14 +52,7 @@ async def graduate(fleet: Fleet, ids: Sequence[UUID]) -> Graduation:
 
 async def held_back(fleet: Fleet, ids: Sequence[UUID]) -> dict[str, list[str]]:
     """Of these, the WARMING ones by address with the criteria they miss."""
-    found: dict[str, list[str]] = {}
-    for id in ids:
-        taken = await mailboxes.stored(fleet, id)
-        if taken.mailbox.state != "WARMING":
-            continue
-        async with fleet.db.connection() as db:
-            found[taken.mailbox.address] = list((await mailboxes.checklist(fleet, db, taken)).missing)
-    return found
+    return await readiness.keep(fleet, ids)
 
 
 async def settle(fleet: Fleet, ids: Sequence[UUID], seen: Mapping[UUID, MailboxSeen]) -> dict[str, int]:

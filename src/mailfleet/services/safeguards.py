@@ -117,6 +117,16 @@ def health_of(
     )
 
 
+def health_in(fleet: Fleet, round_: Round, box: Mailbox) -> Health:
+    """As a round has read it."""
+    known, released = round_.found.of("mailbox", box.id), round_.released.get(("mailbox", str(box.id)))
+    return health_of(fleet, box, known, round_.histories[box.id], released, round_.later, round_.now)
+
+
+def verdict_of(fleet: Fleet, round_: Round, box: Mailbox) -> Verdict:
+    return autopause.conditions(health_in(fleet, round_, box), fleet.policy.auto_pause)
+
+
 def _week_ago(fleet: Fleet) -> datetime:
     return fleet.clock.now() - timedelta(days=fleet.policy.bounce_evidence.window_days)
 
@@ -154,11 +164,14 @@ async def watch(fleet: Fleet) -> dict[str, Any]:
     }
 
 
-async def read(fleet: Fleet, db: Connection, *, due: bool = True) -> Round:
-    """`due`: only what is due by its own interval; else everything that sends."""
-    boxes = await rows.every(db, states=_WORKING)
+async def read(fleet: Fleet, db: Connection, *, due: bool = True, only: Subject | None = None) -> Round:
+    """`due`: what is due by its own interval; else everything that sends, or `only` one, whether it sends or not."""
+    boxes = await rows.every(db, states=() if only else _WORKING)
+    if only and only.scope == "mailbox":
+        boxes = [box for box in boxes if str(box.id) == only.id]
     known, now = await levels.every(db), fleet.clock.now()
-    subjects = [each for each in await _subjects(db, boxes) if not due or ladder.is_due(known.get(each.key), now)]
+    there = [only] if only else await _subjects(db, boxes)
+    subjects = [each for each in there if not due or ladder.is_due(known.get(each.key), now)]
     released, theirs = await levels.released(db, _week_ago(fleet)), await clients.views(fleet, db)
     return Round(
         now=now,
@@ -221,12 +234,10 @@ async def _auto_pause(fleet: Fleet, round_: Round) -> list[str]:
     """Pauses mailboxes for which a trigger holds, once; lets go of what the closed table lets the machine release."""
     paused: list[str] = []
     for box in round_.boxes:
-        history = round_.histories.get(box.id)
-        if box.state != "PRODUCTION" or history is None:
+        if box.state != "PRODUCTION" or box.id not in round_.histories:
             continue
         view = round_.theirs[box.client_id]
-        known, released = round_.found.of("mailbox", box.id), round_.released.get(("mailbox", str(box.id)))
-        seen = health_of(view, box, known, history, released, round_.later, round_.now)
+        seen = health_in(view, round_, box)
         verdict = autopause.conditions(seen, view.policy.auto_pause)
         if verdict["should_pause"]:
             await _pause(view, box, verdict)
@@ -313,15 +324,20 @@ def _view_of(fleet: Fleet, round_: Round, scope: str, id: str) -> Fleet:
     return round_.theirs[owner] if owner else fleet
 
 
+async def complaints_since(fleet: Fleet, scope: levels.Scope, id: str, released: datetime) -> tuple[int, int]:
+    """Of the mails since a person let a scope go."""
+    since = Wanted(scope=scope, scope_id=id, since=released)
+    async with fleet.db.connection() as db:
+        again = (await evidence.later(fleet, db, [since])).get(since, Sums())
+    return again.sent, again.complained
+
+
 async def _complained(fleet: Fleet, scope: str, id: str, known: Known, released: datetime | None) -> str:
     """The lead itself has been stopped by whoever applied the complaint."""
     sent, complained = known.sent_told, known.complained_told
     place = msgspec.convert(scope, Scope)
     if released and (scope == "domain" or scope == "campaign"):
-        since = Wanted(scope=scope, scope_id=id, since=released)
-        async with fleet.db.connection() as db:
-            again = (await evidence.later(fleet, db, [since])).get(since, Sums())
-        sent, complained = again.sent, again.complained
+        sent, complained = await complaints_since(fleet, scope, id, released)
     reading = complaints.read(fleet.policy.complaints, sent, complained)
     if reading.action == "none":
         return reading.action

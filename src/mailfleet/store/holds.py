@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, execute, row, rows
+from mailfleet.store.database import Connection, execute, row, rows, tuples
 
 Scope = Literal["workspace", "client", "domain", "mailbox", "campaign", "platform"]
 Kind = Literal["sending", "new_leads"]
@@ -122,6 +122,20 @@ async def over_mailbox(db: Connection, mailbox_id: UUID, kind: Kind) -> Sequence
            order by h.since, h.id""",
         {"id": mailbox_id, "kind": kind},
     )
+
+
+async def held_mailboxes(db: Connection) -> Mapping[UUID, str]:
+    """Mailboxes whose sending is held, by themselves or with their domain or client, and the first reason."""
+    found = await tuples(
+        db,
+        """select distinct on (m.id) m.id, h.reason
+           from mailfleet.holds h join mailfleet.mailboxes m
+                on h.scope = 'workspace' or (h.scope = 'mailbox' and h.scope_id = m.id::text)
+                   or (h.scope = 'domain' and h.scope_id = m.domain_id::text)
+                   or (h.scope = 'client' and h.scope_id = m.client_id::text)
+           where h.released_at is null and h.kind = 'sending' order by m.id, h.since""",
+    )
+    return dict(found)
 
 
 async def over_campaign(db: Connection, campaign_id: UUID, kind: Kind, *, least: float = 0) -> Sequence[Hold]:
