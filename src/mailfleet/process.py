@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import socket
 import sys
 import time
@@ -163,15 +164,29 @@ def tail(log_file: Path | None, length: int = 600) -> str:
 
 def free_port(wanted: int = 0, host: str = "127.0.0.1", *, setting: str = "the port") -> int:
     """`wanted` if it is free, any free one for 0. Raises ConfigError when it is taken; `setting` is what to change."""
+    if not wanted:
+        return _any_free(host)
+    try:
+        return _bound(host, wanted)
+    except OSError as error:
+        raise ConfigError(
+            f"Port {wanted} on {host} cannot be used: {error.strerror}.",
+            hint=f"Stop what uses it, or set {setting} to another (0 = any free one).",
+        ) from error
+
+
+def _any_free(host: str) -> int:
+    """Below the ports that systems give to outgoing connections: none of those takes it before it is used."""
+    for port in random.sample(range(20_000, 32_000), 50):
+        with contextlib.suppress(OSError):
+            return _bound(host, port)
+    return _bound(host, 0)
+
+
+def _bound(host: str, port: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, wanted))
-        except OSError as error:
-            raise ConfigError(
-                f"Port {wanted} on {host} cannot be used: {error.strerror}.",
-                hint=f"Stop what uses it, or set {setting} to another (0 = any free one).",
-            ) from error
+        probe.bind((host, port))
         return int(probe.getsockname()[1])
 
 

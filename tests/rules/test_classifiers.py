@@ -167,7 +167,7 @@ def test_every_wording_names_its_source_and_is_unique() -> None:
         ("Unfortunately Tuesday doesn't suit me, but Wednesday works. Call me then.", "positive"),
         ("Me interesa. ¿Podemos hablar la próxima semana? El martes me viene bien.", "positive"),
         ("Tenho interesse. Podemos falar na próxima semana?", "positive"),
-        ("¿Qué precio tiene?", "unknown"),
+        ("¿Qué precio tiene?", "info_request"),
         ("Not interested, thanks.", "negative"),
         ("Non merci, nous ne sommes pas intéressés.", "negative"),
         ("Please remove me from your mailing list.", "unsubscribe"),
