@@ -21,6 +21,7 @@ from mailfleet.platforms.archive import ExportSource, Shelf
 from mailfleet.platforms.cloudflare_dns import CloudflareDns
 from mailfleet.platforms.custom_smtp import CustomSmtp, Login, MailServers
 from mailfleet.platforms.forge import ForgePlatform
+from mailfleet.platforms.forge_archive import ForgeArchive
 from mailfleet.platforms.forge_export import ForgeExport
 from mailfleet.platforms.namecheap_registrar import Contact, NamecheapRegistrar
 from mailfleet.platforms.names import DnsNames
@@ -138,6 +139,7 @@ async def open_fleet(
             suppression_key=suppression_key,
             lead_sources=lead_source.load(settings.mailfleet_lead_source),
             sources=_sources(settings, means, clock, db),
+            archives={"forge": ForgeArchive},
             shelves=shelves(settings),
             export_recipients=tuple(settings.export_recipients.replace(",", " ").split()),
             actor=actor,

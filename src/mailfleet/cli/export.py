@@ -11,12 +11,15 @@ from uuid import UUID
 import msgspec
 from cyclopts import App, Parameter
 
+from mailfleet.cli.forge import ATTENTION, Review, answers_of, row_of
 from mailfleet.cli.output import Json, Limit, Yes, emit, say, show, show_one
 from mailfleet.cli.session import opened, started
 from mailfleet.errors import ConfigError
 from mailfleet.platforms.archive import ExportSource, Shelf
-from mailfleet.services import archives, export, moves, restored
+from mailfleet.rules import mapping
+from mailfleet.services import archives, export, moves, reimport, restored
 from mailfleet.services.context import Fleet
+from mailfleet.services.lead_rows import Options
 from mailfleet.services.sealing import Opener, Seal, key_file, new_key
 from mailfleet.store import exports
 from mailfleet.wiring import shelves
@@ -101,6 +104,40 @@ def restore(archive: str, *, key: Key, place: Place = "", yes: Yes = False, json
         say("Nothing was changed. With --yes it is restored.")
 
 
+@app.command(name="import")
+def import_(
+    archive: str, *, review: Review = None, country: str = "", source: str = "", yes: Yes = False, json: Json = False
+) -> int:
+    """Bring an archive that was restored here into the platform campaigns are made on. Without --yes it is counted.
+
+    Its campaigns become drafts, whom nobody wrote to become leads, its refusals and contacts count here. Nobody is
+    begun in the middle of a sequence. Exit code 3 while something is asked or differs from ours.
+
+    Parameters
+    ----------
+    archive
+        Its id or its name.
+    country
+        For leads that name none, which the archive's usually do not: the law they are judged by.
+    source
+        Where the leads came from, for the record that the law asks for.
+    """
+    answers = answers_of(review)
+    made = asyncio.run(_import(archive, answers, Options(country=country, source=source), yes))
+    if review:
+        told = [(each, mapping.mapped(each, answers.get(each.ref, {}))) for each in made.sources]
+        review.write_text(mapping.review(told, answers))
+    rows = [_imported(each) for each in made.campaigns]
+    if json:
+        emit({"campaigns": rows, "refusals": made.refusals, "new": made.new, "contacted": made.contacted})
+    else:
+        show(rows, as_json=False, columns=("name", "action", "taken", "in_the_middle", "over", "refused", "asked"))
+        say(f"Refusals in the archive: {dict(made.refusals) or 'none'}, new here: {made.new}.")
+    if not yes:
+        say("Nothing was changed. With --yes it is imported.")
+    return ATTENTION if any(each["action"] in ("asks", "bad", "differs") for each in rows) else 0
+
+
 @app.command
 def prune(*, json: Json = False) -> None:
     """Remove archives whose retention is over: 90 days from the end of the last migration; none while one runs."""
@@ -171,6 +208,18 @@ async def _restore(archive: str, opener: Opener, place: str, yes: bool) -> dict[
         "digests": {name: dataset.digest for name, dataset in found.datasets.items()},
         "incomplete": sorted(name for name, dataset in found.datasets.items() if not dataset.complete),
     }  # fmt: skip
+
+
+async def _import(
+    archive: str, answers: Mapping[str, Mapping[str, Any]], options: Options, yes: bool
+) -> reimport.Report:
+    async with opened() as fleet:
+        return await reimport.run(fleet, await restored.find(fleet, archive), answers, options, apply=yes)
+
+
+def _imported(each: reimport.Campaign) -> dict[str, Any]:
+    counts = {"taken": each.taken, "in_the_middle": each.in_the_middle, "over": each.over, "refused": each.refused}
+    return {**row_of(each.planned), **counts}
 
 
 async def _prune() -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def map_(*, review: Review = None, platform: Platform = "forge", json: Json = Fa
     planned, told = asyncio.run(_plan(review, platform))
     if review:
         review.write_text(told)
-    show([_row(each) for each in planned], as_json=json, columns=COLUMNS)
+    show([row_of(each) for each in planned], as_json=json, columns=COLUMNS)
     return ATTENTION if any(each.action in ("asks", "bad") for each in planned) else 0
 
 
@@ -53,7 +53,7 @@ def import_(*, review: Review = None, platform: Platform = "forge", yes: Yes = F
     Exit code 3 when something is asked or differs from ours.
     """
     planned = asyncio.run(_import(review, platform, yes))
-    show([_row(each) for each in planned], as_json=json, columns=COLUMNS)
+    show([row_of(each) for each in planned], as_json=json, columns=COLUMNS)
     return ATTENTION if any(each.action in ("asks", "bad", "differs") for each in planned) else 0
 
 
@@ -83,7 +83,7 @@ async def _plan(review: Path | None, platform: str) -> tuple[list[Any], str]:
     from mailfleet.rules import mapping
     from mailfleet.services import campaign_import
 
-    answers = _answers(review)
+    answers = answers_of(review)
     async with opened() as fleet:
         both = await campaign_import.plan(fleet, platform, answers)
     told = [(source, mapping.mapped(source, answers.get(source.ref, {}))) for source, _ in both]
@@ -95,7 +95,7 @@ async def _import(review: Path | None, platform: str, yes: bool) -> list[Any]:
     from mailfleet.services import campaign_import
 
     async with opened() as fleet:
-        planned = [each for _, each in await campaign_import.plan(fleet, platform, _answers(review))]
+        planned = [each for _, each in await campaign_import.plan(fleet, platform, answers_of(review))]
         if not yes:
             return planned
         made = {each.ref: each for each in await campaign_import.apply(fleet, platform, planned)}
@@ -110,7 +110,7 @@ async def _suppressions(platform: str, yes: bool) -> dict[str, Any]:
         return await merged.suppressions(fleet, platform, apply=yes)
 
 
-def _answers(review: Path | None) -> Mapping[str, Mapping[str, Any]]:
+def answers_of(review: Path | None) -> Mapping[str, Mapping[str, Any]]:
     from mailfleet.errors import BadFile
 
     if review is None or not review.exists():
@@ -122,7 +122,7 @@ def _answers(review: Path | None) -> Mapping[str, Mapping[str, Any]]:
     return {name: value for name, value in read.items() if isinstance(value, dict)}
 
 
-def _row(planned: Any) -> dict[str, Any]:
+def row_of(planned: Any) -> dict[str, Any]:
     lists = ("differences", "asked", "lost", "problems")
     told = {name: "; ".join(getattr(planned, name)) for name in lists}
     return {"ref": planned.ref, "name": planned.name, "action": planned.action, "ours": planned.ours, **told}

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from mailfleet.errors import BadFile, NotAllowed, Unknown
-from mailfleet.platforms.port import CampaignSeen, SendingPlatform
+from mailfleet.platforms.port import CampaignSeen, SendingPlatform, Step
 from mailfleet.rules import campaign_file, mapping
 from mailfleet.rules.mapping import Form, Mapped, Source
 from mailfleet.services import campaigns
@@ -45,23 +45,30 @@ async def sources(fleet: Fleet, name: str, *, refs: Sequence[str] = ()) -> list[
 
 
 async def _source(platform: SendingPlatform, seen: CampaignSeen, addresses: Mapping[str, str]) -> Source:
-    steps = await platform.steps(seen.ref)
     boxes = await platform.campaign_mailboxes(seen.ref)
-    forms = tuple(
+    own = tuple(addresses[box] for box in boxes if box in addresses)
+    steps = forms(await platform.steps(seen.ref))
+    return Source(ref=seen.ref, name=seen.name, state=seen.state, steps=steps, mailboxes=own)
+
+
+def forms(steps: Sequence[Step]) -> tuple[Form, ...]:
+    return tuple(
         Form(delay_days=step.delay_days, wordings=step.variants or (("A", step.subject, step.body),)) for step in steps
     )
-    own = tuple(addresses[box] for box in boxes if box in addresses)
-    return Source(ref=seen.ref, name=seen.name, state=seen.state, steps=forms, mailboxes=own)
 
 
 async def plan(
     fleet: Fleet, name: str, answers: Mapping[str, Mapping[str, Any]], *, refs: Sequence[str] = ()
 ) -> list[tuple[Source, Planned]]:
     """Every campaign with what would become of it; nothing is changed anywhere."""
-    return [
-        (source, await _planned(fleet, name, source, answers.get(source.ref, {})))
-        for source in await sources(fleet, name, refs=refs)
-    ]
+    return await planned(fleet, name, await sources(fleet, name, refs=refs), answers)
+
+
+async def planned(
+    fleet: Fleet, name: str, found: Sequence[Source], answers: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[Source, Planned]]:
+    """The same of campaigns that were read already, from an archive for one. `name` is what their refs are known by."""
+    return [(source, await _planned(fleet, name, source, answers.get(source.ref, {}))) for source in found]
 
 
 async def _planned(fleet: Fleet, name: str, source: Source, answers: Mapping[str, Any]) -> Planned:
@@ -125,6 +132,11 @@ async def apply(fleet: Fleet, name: str, planned: Sequence[Planned]) -> list[Pla
     """
     if name == fleet.default_platform:
         raise NotAllowed(f"Campaigns of {name} are not imported into {name}.", hint="Name the platform they leave.")
+    return await make(fleet, name, planned)
+
+
+async def make(fleet: Fleet, name: str, planned: Sequence[Planned]) -> list[Planned]:
+    """`apply`, wherever they come from."""
     done: list[Planned] = []
     for each in planned:
         if each.action in ("create", "same"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ import structlog
 from mailfleet.clock import Clock
 from mailfleet.errors import PolicyError
 from mailfleet.platforms.archive import ExportSource, Shelf
+from mailfleet.platforms.kept import Kept, Rows
 from mailfleet.platforms.port import SendingPlatform
 from mailfleet.platforms.ports import DnsHost, MailboxHost, Names, NoticeChannel, Registrar, StatusSource
 from mailfleet.policy.load import Loaded, for_client
@@ -62,6 +63,8 @@ class Fleet:
     """Tables of leads that are not ours."""
     sources: Mapping[str, ExportSource] = field(default_factory=dict)
     """What can be exported, by name."""
+    archives: Mapping[str, Callable[[Rows], Kept]] = field(default_factory=dict)
+    """By platform: reads its archives in our words."""
     shelves: tuple[Shelf, ...] = ()
     """Where exports are put."""
     export_recipients: tuple[str, ...] = ()

@@ -34,7 +34,8 @@ class Restored:
 
     def __init__(self, fleet: Fleet, manifest: Manifest) -> None:
         self.platform = manifest.source.partition(".")[0]
-        self.name = f"{self.platform}.{manifest.archive.hex[:8]}"
+        self.id = manifest.archive
+        self.name = f"{self.platform}.{self.id.hex[:8]}"
         self._fleet, self._manifest = fleet, manifest
 
     async def close(self) -> None:
