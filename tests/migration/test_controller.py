@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.conformance.tiny import TinyPlatform
 from tests.migration.desks import Pair, config, pair
 
 from mailfleet.errors import NeedsApproval, NotAllowed
@@ -90,6 +91,23 @@ async def test_a_plan_says_beforehand_what_it_costs_and_what_it_can_see(database
     assert not made["detectable"][0]["gate_passes"] and made["cost"]["saving_year_cents"] == 43_320
     assert made["pause"]["campaigns_within_5_minutes"] == 120
     with pytest.raises(NeedsApproval):
+        await verbs.start(world.fleet)
+
+
+async def test_a_platform_without_a_way_back_is_refused_before_anything_is_planned_and_before_it_starts(
+    database: Any,
+) -> None:
+    world = await pair(database)
+    world.fleet.platforms = {**world.fleet.platforms, "tiny": TinyPlatform()}
+    for pair_of in ({"to_platform": "tiny"}, {"from_platform": "tiny"}):
+        with pytest.raises(NotAllowed) as told:
+            await planned(world, **pair_of)
+        for reason in ("nothing can be prepared", "cannot be read", "cannot be stopped"):
+            assert any(reason in each for each in told.value.reasons)
+    made = await planned(world)
+    await approvals.approve(world.fleet, made["approval"], by="person:ann")
+    world.fleet.platforms = {**world.fleet.platforms, "smartlead": TinyPlatform()}
+    with pytest.raises(NotAllowed, match="cannot be done"):
         await verbs.start(world.fleet)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from mailfleet.errors import NotAllowed
 from mailfleet.platforms.forge import ForgePlatform
 from mailfleet.platforms.smartlead import SmartleadPlatform
 from mailfleet.policy.model import default_policy
-from mailfleet.services import baseline, campaign_import, clients, merged, suppression
+from mailfleet.services import baseline, campaign_import, clients, merged, samples, suppression
 from mailfleet.services.context import Fleet
 from mailfleet.store.database import Database, tuples
 from mailfleet.store.journal import PostgresJournal
@@ -155,3 +156,48 @@ async def test_whoever_was_met_there_was_met(fleet: Fleet, outside: Sandbox) -> 
     assert met[0][0] > 1000 and told["contacted"] >= met[0][0]
     await merged.contacted(fleet, "forge")
     assert await rows(fleet, "select count(*), max(last_at) from mailfleet.contacts where kind = 'address'") == met
+
+
+async def test_what_no_vendor_keeps_is_sampled_daily_with_placement_and_lead_states(fleet: Fleet) -> None:
+    forge = {"forge": fleet.platforms["forge"]}
+    fleet = replace(fleet, platforms=forge)
+    assert (await samples.sample(fleet))["errors"] == []
+    await samples.sample(fleet)  # the same day again replaces
+    assert isinstance(fleet.clock, FixedClock)
+    fleet.clock = FixedClock(fleet.clock.now() + timedelta(days=1))
+    await samples.sample(fleet)
+    told = [row async for page in samples.history(fleet.db)("forge", None) for row in page.rows]
+    by_kind: dict[str, list[Any]] = {}
+    for row in told:
+        by_kind.setdefault(row["kind"], []).append(row)
+    assert {kind: len({row["day"] for row in found}) for kind, found in by_kind.items()} == {
+        "mailbox": 2, "campaign": 2, "placement": 2,
+    }  # fmt: skip
+    assert all(0 <= row["sample"]["reputation"] <= 100 for row in by_kind["mailbox"])
+    assert all(row["sample"]["sent"] == row["sample"]["inbox"] + row["sample"]["spam"] for row in by_kind["placement"])
+    newest = by_kind["campaign"][-1]["sample"]
+    assert newest["leads"]["finished"] > 0 and newest["leads"]["bounced"] == newest["bounced"] > 0
+
+
+async def test_dead_addresses_of_the_other_platform_are_refusals_and_passing_troubles_are_not(fleet: Fleet) -> None:
+    forge = fleet.platforms["forge"]
+    gone = {mail.email async for mail in _bounces(forge)}
+    done = await merged.suppressions(fleet, "forge", apply=True)
+    assert gone and done["reasons"]["hard_bounce"] == len(gone)
+    for email in gone:
+        found = await suppression.find(fleet, email)
+        assert found is not None and found.reason == "hard_bounce"
+    assert merged.dead("550 5.1.1 no such user") and merged.dead("")
+    assert not merged.dead("452 4.2.2 The email account that you tried to reach is over quota")
+
+
+async def _bounces(platform: Any) -> AsyncIterator[Any]:
+    for campaign in await platform.campaigns():
+        async for mail in platform.sent_messages(campaign.ref):
+            if mail.bounced:
+                yield mail
+
+
+async def test_the_baseline_is_read_anew_by_its_schedule_for_the_platform_that_is_left_alone(fleet: Fleet) -> None:
+    assert await baseline.scheduled(fleet) == {"taken": 1, "errors": []}
+    assert await rows(fleet, "select distinct platform from mailfleet.baselines") == [("forge",)]

@@ -94,6 +94,7 @@ PLAN: tuple[Planned, ...] = (
     Planned("mailfleet.flows.export", "mailfleet_export_flow", "weekly", Cron("40 2 * * 0", timezone="UTC")),
     Planned("mailfleet.flows.export", "mailfleet_export_flow", "on-demand"),
     Planned("mailfleet.flows.export", "mailfleet_sample_flow", "daily", Cron("20 1 * * *", timezone="UTC")),
+    Planned("mailfleet.flows.export", "mailfleet_baseline_flow", "weekly", Cron("30 4 * * 6", timezone="UTC")),
     Planned("mailfleet.flows.retention", "mailfleet_retention_flow", "daily", Cron("50 3 * * *", timezone="UTC")),
     Planned("mailfleet.flows.domain_setup", "mailfleet_dns_check_flow", "quarter-hourly", Interval(QUARTER)),
     Planned("mailfleet.flows.migration", "mailfleet_migration_flow", "five-minutely", Interval(FIVE)),

@@ -1,11 +1,11 @@
-"""The export and the daily samples as flows: the first weekly and on demand, the second every day."""
+"""The export, the daily samples and the baseline as flows: the first and the last weekly, the samples every day."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mailfleet.flows.shell import current, run, specified
-from mailfleet.services import export, samples
+from mailfleet.services import baseline, export, samples
 
 
 @specified(
@@ -35,3 +35,16 @@ async def mailfleet_sample_flow() -> dict[str, Any]:
     return await run(
         "mailfleet_sample", key="sample", parameters={}, work=samples.sample, skipped={"sampled": 0, "errors": []}
     )
+
+
+@specified(
+    name="mailfleet_baseline",
+    description="Read the history of the platforms that are left",
+    tags=["tier:bulk", "mailfleet"],
+)
+async def mailfleet_baseline_flow() -> dict[str, Any]:
+    """`{taken, errors}`."""
+    return await run(
+        "mailfleet_baseline", key="baseline", parameters={}, work=baseline.scheduled,
+        skipped={"taken": 0, "errors": []},
+    )  # fmt: skip

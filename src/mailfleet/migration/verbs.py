@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from mailfleet.errors import NeedsApproval, NotAllowed
-from mailfleet.migration import controller, evidence, gate, saga
+from mailfleet.migration import controller, evidence, fit, gate, saga
 from mailfleet.rules.migration import detect, judging, phases, readiness
 from mailfleet.rules.migration import parameters as figures
 from mailfleet.rules.migration.evidence import icc
@@ -35,8 +35,10 @@ async def plan(
 ) -> dict[str, Any]:  # fmt: skip
     """Writes the plan and asks for its approval; everything that can be known before the start is in the answer.
 
-    Raises NotAllowed while the cool-down after a rollback lasts (M10) or another migration is under way.
+    Raises NotAllowed while the cool-down after a rollback lasts (M10) or another migration is under way, and for a
+    platform that lacks what a way back needs.
     """
+    fit.check(fleet, from_platform, to_platform)
     now = fleet.clock.now()
     chosen = figures.of(fleet.policy)
     async with fleet.db.transaction() as db:
@@ -129,6 +131,7 @@ async def start(fleet: Fleet, name: str = "") -> Migration:
         made = await migrations.need(db, name)
         if made.state != "planned":
             raise NotAllowed(f"{made.name} has begun already.", reasons=(f"it is {made.state}",))
+        fit.check(fleet, made.from_platform, made.to_platform)
         await _may_begin(fleet, db, await migrations.parameters(db, made.id, made.parameters))
         if await approvals.use(db, START, scope={"migration": str(made.id)}, at=now) is None:
             raise NeedsApproval(

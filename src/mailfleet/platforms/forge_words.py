@@ -36,6 +36,10 @@ LEAD_STATES: Mapping[str, LeadState] = {
     "failed": "stopped", "unsubscribed": "stopped", "deleted": "stopped", "bounced": "blocked",
     "bounce-protect": "blocked", "dnc": "blocked",
 }  # fmt: skip
+# salesforge:sequences/count
+COUNTED = (
+    "ooo", "bounced", "replied", "failed", "active", "paused", "finished", "dnc", "deleted", "unsubscribed",
+)  # fmt: skip
 NOBODY = "there"
 """A first name is asked for: who has none is greeted so."""
 

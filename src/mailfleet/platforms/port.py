@@ -439,3 +439,10 @@ class ForgetsLeads(Protocol):
     """A platform that can take a lead and its data out of a campaign for good (dns-mail L11)."""
 
     async def forget_lead(self, campaign_ref: str, lead_ref: str) -> None: ...
+
+
+@runtime_checkable
+class CountsLeads(Protocol):
+    """A platform that tells how many leads of a campaign are in which state, where `stats` does not."""
+
+    async def lead_states(self, campaign_ref: str) -> Mapping[str, int]: ...

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 import structlog
 
+from mailfleet.errors import MailfleetError
+from mailfleet.log import redact
 from mailfleet.platforms.port import CampaignSeen, SendingPlatform
 from mailfleet.rules import baseline as rules
 from mailfleet.services.context import Fleet
@@ -43,6 +46,21 @@ async def take(fleet: Fleet, name: str, *, account: str = "") -> Baseline:
     async with fleet.db.transaction() as db:
         await baselines.put(db, made, rows)
     return made
+
+
+async def scheduled(fleet: Fleet) -> dict[str, Any]:
+    """What the schedule does: the history of every platform that campaigns are not made on, read anew. One that does
+    not answer costs only itself: `{taken, errors}`."""
+    taken, errors = 0, list[str]()
+    for account, name, _ in fleet.accounts():
+        if name == fleet.default_platform:
+            continue
+        try:
+            await take(fleet, name, account=account)
+            taken += 1
+        except MailfleetError as error:
+            errors.append(f"{name}: {redact(error.coded)}")
+    return {"taken": taken, "errors": errors}
 
 
 async def _read(platform: SendingPlatform, campaign: CampaignSeen, counted: rules.Baseline) -> None:

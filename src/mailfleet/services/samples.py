@@ -11,7 +11,7 @@ import msgspec
 from mailfleet.errors import MailfleetError
 from mailfleet.log import redact
 from mailfleet.platforms.archive import Page
-from mailfleet.platforms.port import SendingPlatform
+from mailfleet.platforms.port import CountsLeads, MailboxSeen, SendingPlatform
 from mailfleet.services.context import Fleet
 from mailfleet.store import exports
 from mailfleet.store.database import Database
@@ -36,14 +36,28 @@ async def _mailboxes(fleet: Fleet, name: str, platform: SendingPlatform) -> int:
     async for box in platform.mailboxes():
         told = {key: value for key, value in msgspec.to_builtins(box).items() if key not in ("raw", "ref")}
         await _put(fleet, name, "mailbox", box.ref, told)
-        done += 1
+        done += 1 + await _placement(fleet, name, platform, box)
     return done
+
+
+async def _placement(fleet: Fleet, name: str, platform: SendingPlatform, box: MailboxSeen) -> int:
+    """Where the mailbox's warm-up mail of the last days arrived."""
+    if not platform.capabilities.warmup or not box.warmup_enabled:
+        return 0
+    read = await platform.warmup(box.ref)
+    if read is None:
+        return 0
+    told = {"address": box.address, "sent": read.sent, "inbox": read.inbox, "spam": read.spam}
+    await _put(fleet, name, "placement", box.ref, told)
+    return 1
 
 
 async def _campaigns(fleet: Fleet, name: str, platform: SendingPlatform) -> int:
     seen = [each for each in await platform.campaigns() if each.state not in ("draft", "archived")]
     for each in seen:
         stats = msgspec.to_builtins(await platform.stats(each.ref))
+        if isinstance(platform, CountsLeads):
+            stats["leads"] = dict(await platform.lead_states(each.ref))
         await _put(fleet, name, "campaign", each.ref, {"name": each.name, "state": each.state, **stats})
     return len(seen)
 
