@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import resource
 import shutil
 import subprocess
 from datetime import timedelta
@@ -93,6 +94,40 @@ async def test_an_export_that_stopped_goes_on_with_the_next_part(fleet: Fleet, s
     found = await said(shelf, made.prefix, opener)
     assert await rows_in(shelf, found, "people", opener) == people(95)
     assert len(await archives.at(shelf)) == 1
+
+
+async def test_a_time_out_on_page_317_of_400_costs_no_page_twice_but_those_of_the_part_under_way(
+    fleet: Fleet, shelf: ObjectShelf, keys: Keys
+) -> None:
+    seal, opener, _ = keys
+    book = Book(people(4_000))
+    book.fail_at = 3_160
+    with pytest.raises(TimedOut):
+        await export.run(fleet, book, [shelf], seal)
+    asked = [at for dataset, at in book.asked if dataset == "people"]
+    assert len(asked) == 317
+    made = await export.run(fleet, book, [shelf], seal)
+    again = [at for dataset, at in book.asked if dataset == "people"][317:]
+    assert again[0] > 3_100 and again[-1] == 3_990
+    found = await said(shelf, made.prefix, opener)
+    assert await rows_in(shelf, found, "people", opener) == people(4_000)
+
+
+async def test_a_disk_that_is_really_full_is_named_and_nothing_is_taken_for_stored(
+    fleet: Fleet, keys: Keys, tmp_path: Path
+) -> None:
+    seal, _, _ = keys
+    shelf = folder(tmp_path / "full")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))  # as a full disk: the write ends with an error
+    try:
+        with pytest.raises(ShelfError, match="could not be written"):
+            await export.run(fleet, Book(people(500)), [shelf], seal)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert await archives.at(shelf) == []
+    made = await export.run(fleet, Book(people(500)), [shelf], seal)
+    assert (await archives.verify_stored(fleet, made, shelf)).faults == []
 
 
 async def test_a_stop_between_storing_a_part_and_recording_it_doubles_nothing(

@@ -149,3 +149,31 @@ async def test_passwords_are_encrypted_in_the_database_they_are_restored_to(
     async with database.connection() as db:
         texts = [line for (line,) in await tuples(db, "select line from mailfleet.restored")]
     assert not any(password in text for password in passwords for text in texts)
+
+
+async def test_one_mailbox_in_two_workspaces_and_one_that_was_deleted_are_told_apart_with_their_history(
+    fleet: Fleet, shelf: ObjectShelf, keys: tuple[Seal, Opener, Path]
+) -> None:
+    seal, opener, _ = keys
+    other = Sandbox("--seed", "5", "--profile", "calm")
+    try:
+        given = {"sequences": 1, "leads": 120, "fresh": 2, "days": 12, "addresses": ["ana.ruiz@shared-box.com"]}
+        spaces = [other.control("POST", "/forge/seed", {**given, "workspace": name})["workspace"] for name in "AB"]
+        core = other.info["salesforge"]
+        url, key = f"{core['base_url']}/workspaces/{spaces[1]}/mailboxes", {"Authorization": core["api_key"]}
+        gone = other.http.get(url, headers=key).json()["data"][0]["id"]
+        assert other.http.delete(f"{url}/{gone}", headers=key).status_code == 204
+        given = {**given, "workspace": "C", "leads": 5}
+        spaces.append(other.control("POST", "/forge/seed", given)["workspace"])
+        async with source(other) as forge:
+            made = await export.run(fleet, forge, [shelf], seal)
+    finally:
+        other.close()
+    told, rows = await opened(shelf, made.prefix, opener)
+    assert all(dataset["complete"] for dataset in told["datasets"].values())
+    boxes = rows["salesforge/mailboxes"]
+    assert sorted(box["workspaceId"] for box in boxes) == sorted([spaces[0], spaces[2]])
+    assert {box["address"] for box in boxes} == {"ana.ruiz@shared-box.com"} and len({box["id"] for box in boxes}) == 2
+    assert {row["mailboxId"] for row in rows["salesforge/replies"]} - {box["id"] for box in boxes} == {gone}
+    for name in ("salesforge/leads", "salesforge/engagement", "salesforge/campaigns"):
+        assert set(spaces) <= {row["workspaceId"] for row in rows[name]} | {spaces[2]}
