@@ -89,6 +89,7 @@ CALLS: dict[str, Callable[[SmartleadClient], Awaitable[Any]]] = {
     "campaigns/analytics-by-date": lambda c: c.statistics.by_date(C, date(2026, 3, 1), date(2026, 3, 30)),
     "campaigns/mailbox-statistics": lambda c: every(c.statistics.by_mailbox(C)),
     "campaigns/sequence-analytics": lambda c: c.statistics.by_sequence(C, AT, AT, "UTC"),
+    "analytics/campaign-overall-stats": lambda c: c.statistics.by_campaign(date(2026, 3, 1), date(2026, 3, 2)),
     "analytics/domain-wise-health-metrics": lambda c: c.statistics.domain_health(date(2026, 3, 1), date(2026, 3, 2)),
     "campaigns/reply-email-thread": lambda c: c.statistics.reply(
         C, L, "5b0d7f1e-2c6b-4d1a-9c1f-0c6f2c0a9e11", "thanks"

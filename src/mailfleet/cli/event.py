@@ -43,6 +43,12 @@ def show_(id: UUID, *, json: Json = False) -> None:
 
 
 @app.command
+def lag(*, json: Json = False) -> None:
+    """When the second source last read each sending campaign, the one that waits longest first."""
+    show(asyncio.run(_lags()), as_json=json, columns=("name", "read_at", "lag_seconds"))
+
+
+@app.command
 def apply(*, json: Json = False) -> None:
     """Applies everything that was received and not applied yet."""
     show_one(asyncio.run(_apply()), as_json=json)
@@ -141,6 +147,17 @@ async def _show(id: UUID) -> dict[str, Any]:
         if found := await inbox.get(db, id):
             return msgspec.structs.asdict(found)
     raise Unknown(f"Nothing was received as {id}.", hint="`mailfleet event list --received new` shows what was.")
+
+
+async def _lags() -> list[dict[str, Any]]:
+    from mailfleet.cli.session import opened
+    from mailfleet.services import sync
+
+    async with opened() as fleet:
+        return [
+            {"id": each.id, "name": each.name, "read_at": each.read_at, "lag_seconds": round(each.lag.total_seconds())}
+            for each in await sync.lags(fleet)
+        ]
 
 
 async def _apply() -> dict[str, Any]:

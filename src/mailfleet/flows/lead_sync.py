@@ -117,7 +117,7 @@ async def smartlead_lead_sync_flow(
             await _pull(since)
         sent = await _push(since, campaign_id) if direction != "pull" else {}
         await lead_source.write_back(fleet)
-        return {**_empty(), **await pulls.counted(fleet, only), **sent}
+        return {**_empty(), **await pulls.counted(fleet, only), **sent, "lag_seconds": await pulls.lag(fleet, only)}
 
     return await run(
         "smartlead_lead_sync",
@@ -141,6 +141,7 @@ def _empty() -> Result:
         "refused": 0,
         "refused_by_rule": {},
         "waiting": 0,
+        "lag_seconds": 0,
         "reasons": [],
     }
 

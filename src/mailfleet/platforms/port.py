@@ -279,6 +279,15 @@ class CampaignStats(msgspec.Struct, frozen=True, kw_only=True):
     leads: Mapping[str, int] = {}
 
 
+class Counters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of campaigns tells of each: enough to see that something happened."""
+
+    sent: int
+    opened: int
+    replied: int
+    bounced: int
+
+
 class SentMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message of one lead at one step, from the platform's statistics: the second source (V10).
 
@@ -431,6 +440,15 @@ class SendingPlatform(Protocol):
 
     def parse_event(self, body: Mapping[str, Any]) -> PlatformEvent | None:
         """One raw webhook body as one of our events; None when its kind is not known (kept, counted, not dropped)."""
+        ...
+
+
+@runtime_checkable
+class ListsCounters(Protocol):
+    """A platform that gives the counters of all campaigns of the account in one answer."""
+
+    async def counters(self, since: date, until: date) -> Mapping[str, Counters]:
+        """By the campaign's reference, of these days; what it leaves out has to be asked for by itself."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from mailfleet.platforms.port import (
     CampaignSetup,
     CampaignStats,
     Capabilities,
+    Counters,
     HistoryEntry,
     LeadSeen,
     LeadState,
@@ -271,6 +272,12 @@ class SmartleadPlatform:
 
     async def stats(self, campaign_ref: str) -> CampaignStats:
         return smartlead_words.stats(await self.client.statistics.totals(campaign_ref))
+
+    async def counters(self, since: date, until: date) -> Mapping[str, Counters]:
+        return {
+            str(row.id): Counters(sent=row.sent, opened=row.opened, replied=row.replied, bounced=row.bounced)
+            for row in await self.client.statistics.by_campaign(since, until)
+        }
 
     async def sent_messages(self, campaign_ref: str, *, since: datetime | None = None) -> AsyncIterator[SentMessage]:
         async for row in self.client.statistics.messages(campaign_ref, since=since):

@@ -61,6 +61,11 @@ async def counted(fleet: Fleet, campaign_id: UUID | None) -> dict[str, int]:
     return {name: told.get(name, 0) for name in _COUNTED}
 
 
+async def lag(fleet: Fleet, campaign_id: UUID | None) -> int:
+    """Seconds since that campaign was read which has waited longest."""
+    return round((await sync.lag(fleet, campaign_id)).total_seconds())
+
+
 async def _waiting(fleet: Fleet) -> Sequence[Received]:
     async with fleet.db.connection() as db:
         return await inbox.peek(db, limit=AT_ONCE)

@@ -2,43 +2,77 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from mailfleet.background import background
 from mailfleet.errors import Drift, VendorError
-from mailfleet.platforms.port import CampaignSeen, CampaignStats, PlatformEvent, SendingPlatform, SentMessage
+from mailfleet.platforms.port import (
+    CampaignSeen,
+    CampaignStats,
+    Counters,
+    ListsCounters,
+    PlatformEvent,
+    SendingPlatform,
+)
 from mailfleet.rules import escalation
-from mailfleet.services import alerts, events, holds, vendor_health
+from mailfleet.services import alerts, events, holds, missed, vendor_health
 from mailfleet.services.clients import views
 from mailfleet.services.context import Fleet
-from mailfleet.store import campaigns, inbox, leads, links, ownership, watermarks
+from mailfleet.store import campaigns, inbox, links, ownership, watermarks
 from mailfleet.store import events as store
 from mailfleet.store.campaigns import Campaign
 
-GRACE = timedelta(minutes=10)
-"""A fact younger than this may still come by webhook."""
 CALM = timedelta(minutes=14)
 """How often the second source is read while webhooks come: every scheduled run, with a minute for its lateness."""
 RENEW_EVERY = timedelta(hours=1)
 COMPLAINTS_EVERY = timedelta(hours=1)
-"""A complaint moves no counter; a campaign whose counters stand still is asked for them this often."""
-_PAGE = 500
+"""Complaints, clicks, opt-outs and states move no counter of the list: each campaign is asked for them this often."""
+_DAY = timedelta(days=1)
 
 
 class Polled(msgspec.Struct, frozen=True, kw_only=True):
-    """`found` are inbox rows written for facts that no webhook told; `problems` say what could not be read."""
+    """`found` are inbox rows written for facts that no webhook told; `problems` say what could not be read; `lag` is
+    how long ago that was read which has waited longest."""
 
     found: Sequence[UUID] = ()
     campaigns: int = 0
     problems: Sequence[str] = ()
+    lag: timedelta = timedelta()
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign that is to be looked at. `read` is what its last reading left, `listed` its counters in the list."""
+
+    campaign: Campaign
+    ref: str
+    last: datetime
+    read: Mapping[str, Any]
+    listed: Counters | None = None
+
+    def asked(self) -> datetime | None:
+        """When everything that the list does not tell was last read."""
+        return _moment(self.read.get("complaints_at"))
+
+    def stood(self) -> bool:
+        """Whether the list shows what it showed at the last reading."""
+        return self.listed is not None and self.read.get("listed") == msgspec.to_builtins(self.listed)
+
+    def quiet(self, now: datetime) -> bool:
+        """Nothing moved since a reading that left nothing open, and that reading is not old."""
+        asked = self.asked()
+        return self.stood() and bool(self.read.get("settled")) and asked is not None and asked + COMPLAINTS_EVERY > now
 
 
 async def poll(fleet: Fleet, *, campaign_id: UUID | None = None, since: datetime | None = None) -> Polled:
     """Reads every sending campaign's counters, and its messages where the platform counts more than we do.
+
+    One list tells of all campaigns of an account; only those whose counters moved are asked one by one, and each once
+    an hour for what no list tells. It never takes more than half of the budget: what waits longest comes first.
 
     `since` can only widen what is read: by default it begins where the last poll ended. A campaign that was polled at
     this very time is not polled again. Missed events of over an hour raise the specified alert.
@@ -50,10 +84,38 @@ async def poll(fleet: Fleet, *, campaign_id: UUID | None = None, since: datetime
     wanted = [each for each in wanted if campaign_id in (None, each.id)]
     found: list[UUID] = []
     problems: list[str] = []
-    for platform, mine in _by_account(theirs, wanted):
-        got, bad = await _poll_platform(theirs, platform, mine, since, platform.name in silent)
-        found, problems = [*found, *got], [*problems, *bad]
-    return Polled(found=tuple(found), campaigns=len(wanted), problems=tuple(problems))
+    with background():
+        for platform, mine in _by_account(theirs, wanted):
+            got, bad = await _poll_platform(theirs, platform, mine, since, platform.name in silent)
+            found, problems = [*found, *got], [*problems, *bad]
+    return Polled(
+        found=tuple(found), campaigns=len(wanted), problems=tuple(problems), lag=await lag(fleet, campaign_id)
+    )
+
+
+async def lag(fleet: Fleet, campaign_id: UUID | None = None) -> timedelta:
+    """How long ago that sending campaign was read which has waited longest."""
+    return max((each.lag for each in await lags(fleet) if campaign_id in (None, each.id)), default=timedelta())
+
+
+class Lag(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    read_at: datetime
+    lag: timedelta
+
+
+async def lags(fleet: Fleet) -> Sequence[Lag]:
+    """When each sending campaign was last read by the second source, the one that waits longest first."""
+    now = fleet.clock.now()
+    async with fleet.db.connection() as db:
+        wanted = await campaigns.every(db, states=("running", "paused"))
+        marks = await watermarks.of(db, [_mark(each) for each in wanted])
+    found = [(each, _last(each, marks)) for each in wanted]
+    return [
+        Lag(id=each.id, name=each.name, read_at=last, lag=now - last)
+        for each, last in sorted(found, key=lambda pair: pair[1])
+    ]
 
 
 def _by_account(
@@ -74,45 +136,88 @@ async def _poll_platform(
     since: datetime | None,
     silent: bool,
 ) -> tuple[list[UUID], list[str]]:
-    due = [each for each in wanted if await _due(theirs[each.client_id], each, silent)]
+    fleet = theirs[wanted[0].client_id]
+    now = fleet.clock.now()
+    due = await _due(theirs, platform, wanted, silent)
     if not due:
         return [], []
     try:
-        seen = {each.ref: each for each in await platform.campaigns()}
+        due = await _listed(platform, due, now)
+        quiet = [each for each in due if each.quiet(now) and not silent]
+        loud = [each for each in due if each not in quiet]
+        seen = {each.ref: each for each in await platform.campaigns()} if _states_due(loud, now) or silent else {}
     except VendorError as error:
         return [], [f"{platform.name}: {error}"]
+    async with fleet.db.connection() as db:
+        await watermarks.move(db, [_mark(each.campaign) for each in quiet], now)
     found: list[UUID] = []
     problems: list[str] = []
-    for campaign in due:
+    for each in loud:
+        own = theirs[each.campaign.client_id]
         try:
             if silent:
-                await _renew(theirs[campaign.client_id], platform, campaign)
-            found += await _poll_campaign(theirs[campaign.client_id], platform, campaign, seen, since)
+                await _renew(own, platform, each)
+            found += await _poll_campaign(own, platform, each, seen, since)
         except VendorError as error:
-            problems.append(f"{campaign.name}: {error}")
+            problems.append(f"{each.campaign.name}: {error}")
     return found, problems
 
 
-async def _renew(fleet: Fleet, platform: SendingPlatform, campaign: Campaign) -> None:
+async def _listed(platform: SendingPlatform, due: Sequence[Due], now: datetime) -> Sequence[Due]:
+    """With their counters from the list, where the platform has one. Without it each is asked by itself."""
+    if not isinstance(platform, ListsCounters):
+        return due
+    first = min(each.campaign.started_at or each.campaign.created_at for each in due)
+    try:
+        # A day more on either side: the list's days are those of the account, wherever it lives.
+        told = await platform.counters((first - _DAY).date(), (now + _DAY).date())
+    except Drift:  # noted by the client; the list is a shortcut
+        return due
+    return [msgspec.structs.replace(each, listed=told.get(each.ref)) for each in due]
+
+
+def _states_due(loud: Sequence[Due], now: datetime) -> bool:
+    """Whether any campaign is to be read whole: then the list of their states is read too."""
+    return any((asked := each.asked()) is None or asked + COMPLAINTS_EVERY <= now for each in loud)
+
+
+async def _renew(fleet: Fleet, platform: SendingPlatform, due: Due) -> None:
     """Webhooks are silent: the hook may have been switched off unseen, and is written again, hourly at most (V10)."""
     if not fleet.webhook_base or not platform.capabilities.webhooks:
         return
-    mark, now = f"hook:{campaign.id}", fleet.clock.now()
+    mark, now = f"hook:{due.campaign.id}", fleet.clock.now()
     async with fleet.db.connection() as db:
-        ref = await links.need(db, platform=platform.name, kind="campaign", ours=campaign.id)
         last = await watermarks.get(db, mark)
     if last is None or last + RENEW_EVERY <= now:
-        await platform.ensure_webhook(ref, f"{fleet.webhook_base.rstrip('/')}/{platform.name}", renew=True)
+        await platform.ensure_webhook(due.ref, f"{fleet.webhook_base.rstrip('/')}/{platform.name}", renew=True)
         async with fleet.db.connection() as db:
             await watermarks.put(db, mark, now)
 
 
-async def _due(fleet: Fleet, campaign: Campaign, silent: bool) -> bool:
-    """Not again before its time, however often runs are asked for: a run that a webhook started reads no more."""
+async def _due(
+    theirs: Mapping[UUID, Fleet], platform: SendingPlatform, wanted: Sequence[Campaign], silent: bool
+) -> Sequence[Due]:
+    """Those whose time has come, the one that waits longest first: however often runs are asked for, none is read
+    before its time."""
+    fleet = theirs[wanted[0].client_id]
+    now = fleet.clock.now()
     async with fleet.db.connection() as db:
-        last = await watermarks.get(db, _mark(campaign))
-    every = escalation.poll_every(fleet.policy.reply, silent=silent, calm=CALM)
-    return last is None or last + every <= fleet.clock.now()
+        marks = await watermarks.of(db, [_mark(each) for each in wanted])
+        refs = await links.refs(db, platform=platform.name, kind="campaign", ours=[each.id for each in wanted])
+    found: list[Due] = []
+    for each in wanted:
+        mark = marks.get(_mark(each))
+        every = escalation.poll_every(theirs[each.client_id].policy.reply, silent=silent, calm=CALM)
+        if str(each.id) in refs and (mark is None or mark.at + every <= now):
+            found.append(
+                Due(campaign=each, ref=refs[str(each.id)], last=_last(each, marks), read=mark.detail if mark else {})
+            )
+    return sorted(found, key=lambda each: each.last)
+
+
+def _last(campaign: Campaign, marks: Mapping[str, watermarks.Mark]) -> datetime:
+    mark = marks.get(_mark(campaign))
+    return mark.at if mark else campaign.started_at or campaign.created_at
 
 
 def _mark(campaign: Campaign) -> str:
@@ -122,36 +227,36 @@ def _mark(campaign: Campaign) -> str:
 async def _poll_campaign(
     fleet: Fleet,
     platform: SendingPlatform,
-    campaign: Campaign,
+    due: Due,
     seen: Mapping[str, CampaignSeen],
     since: datetime | None,
 ) -> list[UUID]:
-    now = fleet.clock.now()
+    now, campaign, ref = fleet.clock.now(), due.campaign, due.ref
     async with fleet.db.connection() as db:
-        ref = await links.need(db, platform=platform.name, kind="campaign", ours=campaign.id)
-        last = await watermarks.get(db, _mark(campaign)) or campaign.started_at or campaign.created_at
-        read = await watermarks.detail(db, _mark(campaign))
         ours = await store.campaign_sums(db, campaign.id)
         stopped = await ownership.stopped_count(db, campaign.id)
         starting = await holds.starting(db, campaign.id)
-    begin = min(last - GRACE, since) if since else last - GRACE
+    begin = min(due.last - missed.GRACE, since) if since else due.last - missed.GRACE
     told: list[PlatformEvent] = []
     if (current := seen.get(ref)) and not starting:
         told += _status(campaign, current, now)
     theirs = await platform.stats(ref)
-    stats = msgspec.to_builtins(theirs)
-    if _more(theirs, ours, stopped):
-        told += await _missed(fleet, platform, campaign, ref, begin, now)
-    asked = _moment(read.get("complaints_at"))
-    if stats != read.get("stats") or asked is None or asked + COMPLAINTS_EVERY <= now:
-        told += await _complaints(fleet, platform, campaign, ref, now)
+    more = _more(theirs, ours, stopped)
+    if more:
+        told += await missed.facts(fleet, platform, campaign, ref, begin, now)
+    asked = due.asked()
+    if asked is None or asked + COMPLAINTS_EVERY <= now:
+        told += await missed.complaints(fleet, platform, campaign, ref, now)
         asked = now
     if _finished(theirs):
         await _complete(fleet, platform, campaign, ref)
     ids = list(await events.enqueue(fleet, platform.name, told, source="poll")) if told else []
     await _alarm(fleet, campaign, told, now)
+    # Counters that stood still since the last reading hide nothing young: what is not found now is not to be found.
+    settled = not more or (due.stood() and not told)
+    kept = {"listed": msgspec.to_builtins(due.listed), "settled": settled, "complaints_at": asked.isoformat()}
     async with fleet.db.connection() as db:
-        await watermarks.put(db, _mark(campaign), now, {"stats": stats, "complaints_at": asked.isoformat()})
+        await watermarks.put(db, _mark(campaign), now, kept)
     return ids
 
 
@@ -169,117 +274,6 @@ def _more(theirs: CampaignStats, ours: Mapping[str, int], stopped: int) -> bool:
         or theirs.bounced > ours.get("bounced", 0)
         or theirs.unsubscribed > ours.get("unsubscribed", 0) + stopped
     )
-
-
-async def _missed(
-    fleet: Fleet, platform: SendingPlatform, campaign: Campaign, ref: str, begin: datetime, now: datetime
-) -> list[PlatformEvent]:
-    told: list[PlatformEvent] = []
-    page: list[SentMessage] = []
-    with contextlib.suppress(
-        Drift
-    ):  # noted by the client; the messages that fit are not held back by one that does not
-        async for message in platform.sent_messages(ref, since=begin - timedelta(days=30)):
-            page.append(message)
-            if len(page) >= _PAGE:
-                told += await _unknown(fleet, platform, campaign, ref, page, now)
-                page = []
-    return told + await _unknown(fleet, platform, campaign, ref, page, now)
-
-
-async def _unknown(
-    fleet: Fleet,
-    platform: SendingPlatform,
-    campaign: Campaign,
-    ref: str,
-    page: Sequence[SentMessage],
-    now: datetime,
-) -> list[PlatformEvent]:
-    facts = [fact for message in page for fact in _facts(ref, message) if fact.at <= now - GRACE]
-    if not facts:
-        return []
-    items = [
-        {"n": n, "kind": fact.kind, "message_ref": fact.message_ref, "email": fact.lead_email, "at": fact.at}
-        for n, fact in enumerate(facts)
-    ]
-    async with fleet.db.connection() as db:
-        missing = [facts[n] for n in await store.missing(db, platform.name, campaign.id, items)]
-    told = [fact for fact in missing if fact.kind != "replied"]
-    for email in dict.fromkeys(fact.lead_email for fact in missing if fact.kind == "replied" and fact.lead_email):
-        told += await _replies(fleet, platform, campaign, ref, email)
-    return told
-
-
-def _facts(ref: str, message: SentMessage) -> list[PlatformEvent]:
-    times: list[tuple[store.Kind, datetime | None]] = [
-        ("sent", message.sent_at),
-        ("opened", message.opened_at),
-        ("clicked", message.clicked_at),
-        ("replied", message.replied_at),
-        ("bounced", message.sent_at if message.bounced else None),
-        ("unsubscribed", message.sent_at if message.unsubscribed else None),
-    ]
-    return [
-        PlatformEvent(
-            kind=kind,
-            at=at,
-            dedupe_key=f"{kind}:{message.message_ref}",
-            campaign_ref=ref,
-            lead_email=message.email,
-            mailbox_ref=message.mailbox_ref,
-            step=message.step or None,
-            message_ref=message.message_ref,
-            detail={"text": message.bounce_text} if kind == "bounced" and message.bounce_text else {},
-        )
-        for kind, at in times
-        if at is not None
-    ]
-
-
-async def _replies(
-    fleet: Fleet, platform: SendingPlatform, campaign: Campaign, ref: str, email: str
-) -> list[PlatformEvent]:
-    """A lead's replies with their text; the statistics give only the time."""
-    async with fleet.db.connection() as db:
-        known = [each for each in await leads.by_email(db, email) if each.client_id == campaign.client_id]
-        owned = await ownership.get(db, known[0].id) if known else None
-    if owned is None or owned.ref is None:
-        return []
-    history = await platform.history(ref, owned.ref)
-    sent = next((each.body for each in reversed(history) if each.kind == "sent"), "")
-    return [
-        PlatformEvent(
-            kind="replied",
-            at=each.at,
-            dedupe_key=f"replied:{each.message_id or each.at.isoformat()}",
-            campaign_ref=ref,
-            lead_ref=owned.ref,
-            lead_email=email,
-            step=each.step,
-            message_ref=each.message_ref or None,
-            detail={"subject": each.subject, "text": each.body, "message_id": each.message_id, "sent_text": sent},
-        )
-        for each in history
-        if each.kind == "reply"
-    ]
-
-
-async def _complaints(
-    fleet: Fleet, platform: SendingPlatform, campaign: Campaign, ref: str, now: datetime
-) -> list[PlatformEvent]:
-    """Complaints come by no webhook (V5): the platform's own mark on the lead is all there is."""
-    told = [
-        PlatformEvent(
-            kind="complained", at=now, dedupe_key=f"complained:{lead.ref}", campaign_ref=ref, lead_ref=lead.ref,
-            lead_email=lead.email.lower(),
-        )
-        for lead in await platform.complaints(ref)
-    ]  # fmt: skip
-    items = [{"n": n, "kind": fact.kind, "email": fact.lead_email, "at": now} for n, fact in enumerate(told)]
-    if not items:
-        return []
-    async with fleet.db.connection() as db:
-        return [told[n] for n in await store.missing(db, platform.name, campaign.id, items)]
 
 
 def _status(campaign: Campaign, seen: CampaignSeen, now: datetime) -> list[PlatformEvent]:

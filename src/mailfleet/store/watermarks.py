@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg.types.json import Json
 
-from mailfleet.store.database import Connection, execute, json_rows, tuples, value
+from mailfleet.store.database import Connection, execute, json_rows, rows, tuples, value
 
 
 async def get(db: Connection, source: str) -> datetime | None:
@@ -18,6 +19,27 @@ async def get(db: Connection, source: str) -> datetime | None:
 
 async def detail(db: Connection, source: str) -> Mapping[str, Any]:
     return await value(db, "select detail from mailfleet.watermarks where source = %s", [source]) or {}
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a source has been read, and what was seen then."""
+
+    source: str
+    at: datetime
+    detail: dict[str, Any]
+
+
+async def of(db: Connection, sources: Sequence[str]) -> Mapping[str, Mark]:
+    """The marks of these sources, those that have one."""
+    found = await rows(
+        db, Mark, "select source, at, detail from mailfleet.watermarks where source = any(%s)", [list(sources)]
+    )
+    return {mark.source: mark for mark in found}
+
+
+async def move(db: Connection, sources: Sequence[str], at: datetime) -> None:
+    """These were read up to `at` and nothing was new."""
+    await execute(db, "update mailfleet.watermarks set at = %s where source = any(%s)", [at, list(sources)])
 
 
 async def put(db: Connection, source: str, at: datetime, detail: Mapping[str, object] | None = None) -> None:

@@ -260,6 +260,16 @@ class Totals(Model, frozen=True, kw_only=True):
     campaign_lead_stats: dict[str, int] | None = None
 
 
+class CampaignRow(Model, frozen=True, kw_only=True):
+    """One campaign among the account's (smartlead:analytics/campaign-overall-stats): no clicks, no opt-outs."""
+
+    id: int
+    sent: int = 0
+    opened: int = 0
+    replied: int = 0
+    bounced: int = 0
+
+
 class DayTotals(Totals, frozen=True, kw_only=True):
     start_date: str | None = None
     end_date: str | None = None

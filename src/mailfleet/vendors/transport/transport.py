@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
+from mailfleet.background import in_background
 from mailfleet.errors import Drift, Forbidden, RateLimited, Unauthorized, Unavailable, VendorError
 from mailfleet.vendors.transport import failures, retry, windows
 from mailfleet.vendors.transport.answer import Answer
@@ -137,15 +138,22 @@ class Transport:
         if await means.circuit.admit(vendor.circuit_name) == "open" and not urgent:
             return failures.resting(vendor.name, operation)
         waited = 0.0
-        while wait := await means.budget.take(
-            vendor.name, self.key_id, vendor.windows, reserved=vendor.reserved, urgent=urgent
-        ):
-            waited += wait
-            if waited > means.patience.queue:
-                return failures.exhausted(vendor.name, operation, wait)
-            telling.what = f"waits {wait:.0f} s for the rate limit of its key"
-            await means.sleep(wait)
+        for key, allowed, reserved, at_once in self._budgets(urgent):
+            while wait := await means.budget.take(vendor.name, key, allowed, reserved=reserved, urgent=at_once):
+                waited += wait
+                if waited > means.patience.queue:
+                    return failures.exhausted(vendor.name, operation, wait)
+                telling.what = f"waits {wait:.0f} s for the rate limit of its key"
+                await means.sleep(wait)
         return None
+
+    def _budgets(self, urgent: bool) -> Sequence[tuple[str, Sequence[Window], float, bool]]:
+        """(key, windows, reserved, urgent) of what a call is counted in: background work first in its own half."""
+        whole = (self.key_id, self.vendor.windows, self.vendor.reserved, urgent)
+        if urgent or not in_background():
+            return (whole,)
+        half = [(max(1, most // 2), seconds) for most, seconds in self._learned or self.vendor.windows]
+        return ((f"{self.key_id}:background", half, 0.0, True), whole)
 
     async def _intend(self, going: Outgoing, match: Mapping[str, Any], journaled: Any) -> str:
         body = opened(going.body) if going.body is not None else going.form
