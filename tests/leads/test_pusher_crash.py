@@ -1,4 +1,4 @@
-"""A small seeded part of proofs/pusher_crash.py: the pusher and Postgres killed, and every lead there once."""
+"""A small seeded part of proofs/pusher_crash.py and proofs/import_crash.py: killed with their Postgres, nothing lost."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ def test_every_lead_is_there_once_after_kills_of_the_pusher_and_of_postgres() ->
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "holds" in done.stdout
+
+
+def test_an_import_killed_with_its_postgres_goes_on_and_ends_as_one_undisturbed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "proofs.import_crash", "1", "3"], cwd=Path(__file__).parents[2], capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "as undisturbed" in done.stdout

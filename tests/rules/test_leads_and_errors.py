@@ -28,6 +28,14 @@ def test_role_free_and_international_addresses() -> None:
     assert address.normalise("jo@xn--bcher-kva.de").norm == address.normalise("jo@bücher.de").norm
 
 
+@given(st.lists(st.sampled_from(["a", "www", "city", "kobe", "jp", "ck", "com", "au", "co", "uk", "github", "io"]),
+                min_size=2, max_size=4))  # fmt: skip
+def test_the_short_way_to_a_registrable_domain_is_the_lists(labels: list[str]) -> None:
+    domain = ".".join(labels)
+    found = address.site_of(domain)
+    assert found is not None and found.registrable == address.registrable(domain)
+
+
 @pytest.mark.parametrize(
     ("cell", "rule"),
     [("", "empty"), ("  ", "empty"), ("=cmd()", "formula"), ("+1@x.com", "formula"), ("@x.com", "formula"),

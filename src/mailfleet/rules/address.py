@@ -6,10 +6,11 @@ import functools
 import re
 import unicodedata
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-from publicsuffixlist import PublicSuffixList
+from publicsuffixlist import PSLFILE, PublicSuffixList
 
 FORMULA = re.compile(r"^[\s\"']*[=+\-@\t\r]")
 COMPANY_NOISE = re.compile(
@@ -17,9 +18,12 @@ COMPANY_NOISE = re.compile(
     r"sarl|sas|sa|srl|spa|bv|nv|ab|as|aps|oy|kk|the|and)\b"
 )
 _NOISE = frozenset(COMPANY_NOISE.pattern.removeprefix(r"\b(").removesuffix(r")\b").split("|"))
-_PLAIN = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9_+-]|\.(?![.@])){0,62})@([A-Za-z0-9.-]{4,180})")
+PLAIN = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_+-]*+(?:\.[A-Za-z0-9_+-]++)*+)@([A-Za-z0-9.-]{4,180}+)")
 """Addresses without anything odd: nearly all there are. Whatever else there may be is email-validator's to judge."""
+LOCAL = 63
+"""Characters of a local part that are judged here (RFC 5321 4.5.3.1.1 allows one more)."""
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z])?")
+_SIGN = re.compile(r"[^\w\s]")
 _SIGNS = str.maketrans({chr(c): " " for c in range(128) if not re.match(r"\w", chr(c))} | {".": None, "'": None})
 _DOMAINS = 1 << 17
 """Domains remembered: a list of leads names each several times."""
@@ -55,24 +59,45 @@ class Site(msgspec.Struct, frozen=True):
     domain: str
     registrable: str
     free: bool
+    shared: str
+    """`free` as COPY reads it."""
 
 
 def plain(email: str) -> tuple[str, Site] | None:
     """(local part in lower case, site) of an address without anything odd, 20 times faster; None: `normalise` tells."""
-    found = _PLAIN.fullmatch(email)
-    site = _site(found[2].lower()) if found else None
-    return (found[1].lower(), site) if found and site else None
+    found = PLAIN.fullmatch(email)
+    if found is None or found.end(1) > LOCAL:
+        return None
+    site = site_of(found[2].lower())
+    return (found[1].lower(), site) if site else None
 
 
 @functools.lru_cache(maxsize=_DOMAINS)
-def _site(domain: str) -> Site | None:
-    """None for a host name that is not of plain labels, or that no mail can go to."""
+def site_of(domain: str) -> Site | None:
+    """What is known of a host name; None for one that is not of plain labels, or that no mail can go to."""
     if not _HOST.fullmatch(domain) or "--" in domain:
         return None
     if domain.rpartition(".")[2] in _special():
         return None
-    own = registrable(domain)
-    return Site(domain, own, own in _words("free_mail.txt") or domain in _words("free_mail.txt"))
+    own = domain if _is_apex(domain) else registrable(domain)
+    free = _words("free_mail.txt")
+    shared = own in free or domain in free
+    return Site(domain, own, shared, "t" if shared else "f")
+
+
+def _is_apex(domain: str) -> bool:
+    """Whether it is plainly what somebody registered: no rule names it, and one plain rule names what is above it."""
+    plain_rules, named = _suffix_rules()
+    return domain.partition(".")[2] in plain_rules and domain not in named
+
+
+@functools.cache
+def _suffix_rules() -> tuple[frozenset[str], frozenset[str]]:
+    """(suffixes that only a plain rule names, every name that any rule has) of the public suffix list."""
+    lines = Path(PSLFILE).read_text("utf-8").splitlines()
+    rules = [line.split(" ")[0].lower() for line in lines if line and not line.startswith("//")]
+    odd = frozenset(rule.lstrip("!*.") for rule in rules if rule[0] in "!*")
+    return frozenset(rules) - odd, odd.union(rules)
 
 
 @functools.cache
@@ -138,7 +163,8 @@ def is_registrable(domain: str) -> bool:
 def company_key(name: str) -> str:
     """A company's name as compared: no case, accents, punctuation or legal form. Empty when nothing is left (S10)."""
     if name.isascii():
-        words = name.lower().translate(_SIGNS).split()  # `&` is `and`, which is left out with the legal forms
+        low = name.lower()
+        words = (low.translate(_SIGNS) if _SIGN.search(low) else low).split()  # `&` is `and`, a word of noise
         return " ".join([word for word in words if word not in _NOISE])
     bare = unicodedata.normalize("NFKD", name.casefold())
     bare = "".join(c for c in bare if not unicodedata.combining(c))

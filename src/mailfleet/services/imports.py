@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -28,7 +29,9 @@ from mailfleet.store.database import Connection
 from mailfleet.store.imports import Import, Refusal, RuleCount
 from mailfleet.store.leads import NotTaken
 
-BATCH = 20_000
+BATCH = 50_000
+AT_ONCE = 2
+"""Chunks at the database at a time."""
 Mapping_ = Literal["given", "saved", "guessed"]
 Progress = Callable[[int, int], None]
 """Called with rows settled and rows in all."""
@@ -140,28 +143,49 @@ async def _settle(
     campaign_id: UUID | None,
     progress: Progress | None,
 ) -> None:
-    """The next chunk is judged in a thread while the database stores the one before it."""
-    settled, rows = 0, tables.read(table, after=begun.rows_read)
+    """While one chunk is judged in a thread, the one before it is copied and the one before that is stored."""
+    rows, settled = tables.read(table, after=begun.rows_read), 0
 
     def judged() -> Chunk | None:
         return batcher.chunk(islice(rows, BATCH))
 
     coming = asyncio.create_task(asyncio.to_thread(judged))
+    under_way = deque([asyncio.create_task(_nothing())])
     try:
-        while chunk := await coming:
-            coming = asyncio.create_task(asyncio.to_thread(judged))
-            await store(fleet, begun, chunk, campaign_id)
-            settled += chunk.rows
-            if progress:
-                progress(settled, table.rows)
+        while under_way:
+            if chunk := await coming:
+                coming = asyncio.create_task(asyncio.to_thread(judged))
+                under_way.append(asyncio.create_task(_stored(fleet, begun, chunk, campaign_id, under_way[-1])))
+            if not chunk or len(under_way) > AT_ONCE:
+                settled += await under_way.popleft()
+                if progress and settled:
+                    progress(settled, table.rows)
     finally:
-        await asyncio.gather(coming, return_exceptions=True)  # the thread reads the file that is closed after this
+        # The thread reads the file that is closed after this, and what is at the database ends on its own.
+        await asyncio.gather(coming, *under_way, return_exceptions=True)
     async with fleet.db.transaction() as db:
         await imports.finish(db, begun.id, fleet.clock.now())
         await audit.record(
             db, actor=fleet.actor, action="import_leads", entity="import", entity_id=begun.id, at=fleet.clock.now(),
             detail={"file": table.name, "sha256": table.sha256, "rows": table.rows},
         )  # fmt: skip
+
+
+async def _nothing() -> int:
+    """What the first chunk waits for."""
+    return 0
+
+
+async def _stored(
+    fleet: Fleet, begun: Import, chunk: Chunk, campaign_id: UUID | None, before: asyncio.Task[int]
+) -> int:
+    """How many rows. Copied beside the chunk before it, stored after it: of two rows with one address the first wins,
+    and all up to `rows_read` are settled."""
+    async with fleet.db.transaction() as db:
+        taking = await _copied(fleet, db, begun, chunk, campaign_id)
+        await before
+        await _take(fleet, db, begun, chunk, taking)
+    return chunk.rows
 
 
 async def store(fleet: Fleet, begun: Import, chunk: Chunk, campaign_id: UUID | None) -> None:
@@ -174,10 +198,18 @@ async def store_in(
     fleet: Fleet, db: Connection, begun: Import, chunk: Chunk, campaign_id: UUID | None
 ) -> Sequence[Refusal]:
     """The same in the caller's transaction; every row that was refused."""
-    out = await leads.take(
+    return await _take(fleet, db, begun, chunk, await _copied(fleet, db, begun, chunk, campaign_id))
+
+
+async def _copied(fleet: Fleet, db: Connection, begun: Import, chunk: Chunk, campaign_id: UUID | None) -> leads.Taking:
+    return await leads.copy_in(
         db, chunk.lines, chunk.taken, pepper=fleet.suppression_key, client_id=begun.client_id, import_id=begun.id,
-        campaign_id=campaign_id, at=fleet.clock.now(),
+        campaign_id=campaign_id,
     )  # fmt: skip
+
+
+async def _take(fleet: Fleet, db: Connection, begun: Import, chunk: Chunk, taking: leads.Taking) -> Sequence[Refusal]:
+    out = await leads.take(db, taking, at=fleet.clock.now())
     refused = [*chunk.refused, *map(_not_taken, out)]
     await imports.advance(
         db, begun.id, rows_read=chunk.last, taken=chunk.taken - len(out), refused=refused,

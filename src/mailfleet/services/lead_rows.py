@@ -111,27 +111,35 @@ def map_columns(header: Sequence[str], given: Mapping[str, str] | None = None) -
 
 def judge(number: int, cells: Sequence[str], columns: Columns, options: Options, rule: Legal) -> NewLead | Refusal:
     """The row as a lead, or the first rule that refuses it."""
+    email = _cell(cells, columns.ours["email"])
+    try:
+        address = normalise(email)
+    except BadAddress as error:
+        return Refusal(row_no=number, rule=error.rule, field="email", value=email[:200], detail=str(error))
     values = {field: _cell(cells, place) for field, place in columns.ours.items()}
     further = {name: text for name, place in columns.further.items() if (text := _cell(cells, place))}
-    try:
-        address = normalise(values["email"])
-    except BadAddress as error:
-        return Refusal(row_no=number, rule=error.rule, field="email", value=values["email"][:200], detail=str(error))
     if bad := _formula(number, values, further):
         return bad
     if address.role and not options.take_roles:
-        return Refusal(
-            row_no=number, rule="role_address", field="email", value=address.email,
-            detail="A function's address, not a person's.",
-        )  # fmt: skip
+        return role_refused(number, address.email)
     source = values.get("source", "") or options.source
     named = values.get("country", "") or options.country
     country = countries.code(named)
     basis = {name: values[name] for name in BASIS if values.get(name)}
     gate = legal.gate(rule, country=country, source=source, basis=basis)
     if not gate.open:
-        return Refusal(row_no=number, rule=gate.rule, field="legal", value=country or named, detail=gate.detail)
+        return gate_refused(number, country or named, gate)
     return _lead(number, address, values, further, source, country, basis)
+
+
+def role_refused(number: int, email: str) -> Refusal:
+    return Refusal(
+        row_no=number, rule="role_address", field="email", value=email, detail="A function's address, not a person's."
+    )
+
+
+def gate_refused(number: int, country: str, gate: legal.Gate) -> Refusal:
+    return Refusal(row_no=number, rule=gate.rule, field="legal", value=country, detail=gate.detail)
 
 
 def country_unknown(found: NewLead | Refusal) -> bool:

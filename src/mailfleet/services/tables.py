@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 
 import charset_normalizer
@@ -18,10 +18,13 @@ from mailfleet.services import table_files
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 256 * 1024
+_BLOCK = 2048
+"""Rows read at a time: few enough to be forgotten young."""
 _LONGEST_LINE = 16
 """In MB."""
 _FIELD = 100_000
 """Of a first line, in characters: under the limit that csv sets a cell."""
+_LINE_END = re.compile(r"[\r\n]")
 _WESTERN = "cp1252"
 _LETTERS = "À-ÖØ-öø-ÿŠšŽžŒœŸ"
 _NOT_WESTERN = re.compile(rf"[^\x00-\x7f{_LETTERS}\u2010-\u2026€™®©°·´§«»¿¡ªº&\xa0\xad]|[{_LETTERS}]{{3}}")
@@ -81,13 +84,17 @@ def look(path: Path, *, name: str = "", encoding: str = "") -> Table:
     )
 
 
-def read(table: Table, *, after: int = 0) -> Generator[tuple[int, list[str]]]:
+def read(table: Table, *, after: int = 0) -> Iterator[tuple[int, list[str]]]:
     """(row number, cells), as a spreadsheet numbers rows: the header is row 1. Rows up to `after` are left out."""
-    start, shift = max(1, after - table.shift), table.shift
+    return chain.from_iterable(_blocks(table, max(1, after - table.shift)))
+
+
+def _blocks(table: Table, start: int) -> Generator[list[tuple[int, list[str]]]]:
     with table.path.open(encoding=table.encoding, newline="") as file:
-        for number, cells in enumerate(csv.reader(file, delimiter=table.delimiter), start=1):
-            if number > start and not _blank(cells):
-                yield number + shift, cells
+        every = zip(count(1 + table.shift), csv.reader(file, delimiter=table.delimiter))
+        left = islice(every, start, None)
+        while block := list(islice(left, _BLOCK)):
+            yield [row for row in block if not _blank(row[1])]
 
 
 def _blank(cells: list[str]) -> bool:
@@ -181,18 +188,19 @@ def _delimiter(line: str) -> str:
 
 def _survey(path: Path, encoding: str, delimiter: str, name: str) -> tuple[tuple[str, ...], int]:
     header: list[str] = []
-    rows = began = ended = 0
+    rows = began = 0
+    last: list[str] = []
     with path.open(encoding=encoding, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
-            header = next(reader)
-            began = ended = reader.line_num
-            for cells in reader:
-                rows += not _blank(cells)
-                began, ended = ended + 1, reader.line_num
+            header = last = next(reader)
+            before = reader.line_num
+            while block := list(islice(reader, _BLOCK)):
+                rows += len(block) - sum(map(_blank, block))
+                last, began, before = block[-1], before, reader.line_num
         except csv.Error as error:
             raise _broken(name, reader.line_num, error) from error
-    if ended > began:
+    if any(_LINE_END.search(cell) for cell in last):
         _closed(path, encoding, delimiter, name, began)
     if len(header) > table_files.MOST_COLUMNS:
         raise BadFile(
@@ -207,14 +215,23 @@ def _survey(path: Path, encoding: str, delimiter: str, name: str) -> tuple[tuple
     return tuple(cell.strip().strip("\ufeff") for cell in header), rows
 
 
-def _closed(path: Path, encoding: str, delimiter: str, name: str, began: int) -> None:
-    """A quotation mark never closed makes one cell of all that follows: the last record then runs on to the end."""
+def _closed(path: Path, encoding: str, delimiter: str, name: str, lines: int) -> None:
+    """A quotation mark never closed makes one cell of all that follows: the last record then runs on to the end.
+
+    It is among the records after so many lines.
+    """
+    began = 0
+    with path.open(encoding=encoding, newline="") as file:
+        reader = csv.reader(islice(file, lines, None), delimiter=delimiter)
+        ended = 0
+        for _ in reader:
+            began, ended = ended, reader.line_num
     with path.open(encoding=encoding, newline="") as file:
         try:
-            for _ in csv.reader(islice(file, began - 1, None), delimiter=delimiter, strict=True):
+            for _ in csv.reader(islice(file, lines + began, None), delimiter=delimiter, strict=True):
                 pass
         except csv.Error as error:
-            raise _broken(name, began, error) from error
+            raise _broken(name, lines + began + 1, error) from error
 
 
 def _broken(name: str, line: int, error: csv.Error) -> BadFile:

@@ -103,60 +103,70 @@ COPIED: LiteralString = """row_no, email, email_norm, domain, free_mail, role_ad
 """The order of the cells of a line for `take`."""
 
 
-async def take(
+async def take(db: Connection, taking: Taking, *, at: datetime) -> Sequence[NotTaken]:
+    """Stores the leads that `copy_in` copied in this transaction and that are neither suppressed nor known; the others
+    come back. Their addresses are distinct."""
+    given = {"client": taking.client_id, "import": taking.import_id, "campaign": taking.campaign_id, "at": at}
+    # In the order of the largest index, whose pages are then written once; ids were given in the order of the file.
+    taken = await execute(
+        db,
+        """insert into mailfleet.leads
+               (id, client_id, email, email_norm, domain, free_mail, role_address, person_key, first_name, last_name,
+                company, company_norm, country, timezone, fields, source, source_at, legal_basis, import_id,
+                import_row, campaign_id, created_at, updated_at)
+           overriding system value
+           select id, %(client)s, email, email_norm, domain, free_mail, role_address, person_key, first_name,
+                  last_name, company, company_norm, country, timezone, fields, source, source_at, legal_basis,
+                  %(import)s, row_no, %(campaign)s, %(at)s, %(at)s
+           from incoming where suppressed_by is null order by email_norm
+           on conflict (email_norm, client_id) do nothing""",
+        dict[str, object](given),
+    )
+    left = taken + taking.suppressed < taking.count
+    known = await _known(db, taking.client_id, taking.import_id) if left else []
+    return [*known, *(await _suppressed(db) if taking.suppressed else [])]
+
+
+async def would_take(db: Connection, lines: bytes, *, client_id: UUID, pepper: bytes) -> Sequence[NotTaken]:
+    """What `take` would send back; nothing is stored."""
+    await copy_in(db, lines, 0, client_id=client_id, pepper=pepper)
+    return [*await _known(db, client_id, None), *await _suppressed(db)]
+
+
+class Taking(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of the transaction's table `incoming`, and what they are taken for."""
+
+    count: int
+    suppressed: int
+    client_id: UUID
+    import_id: UUID | None
+    campaign_id: UUID | None
+
+
+async def copy_in(
     db: Connection,
     lines: bytes,
     count: int,
     *,
     client_id: UUID,
-    import_id: UUID | None,
-    campaign_id: UUID | None,
     pepper: bytes,
-    at: datetime,
-) -> Sequence[NotTaken]:
-    """Stores the `count` leads of these lines that are neither suppressed nor known; the others come back.
-
-    Needs a transaction: the lines are copied into a table that ends with it. Their addresses are distinct.
-    """
-    suppressed = await _copied(db, lines, client_id, pepper)
-    given = {"client": client_id, "import": import_id, "campaign": campaign_id, "at": at}
-    # Read as it was copied, row after row: the smallest id is the first row's.
-    taken = await execute(
-        db,
-        """insert into mailfleet.leads
-               (client_id, email, email_norm, domain, free_mail, role_address, person_key, first_name, last_name,
-                company, company_norm, country, timezone, fields, source, source_at, legal_basis, import_id,
-                import_row, campaign_id, created_at, updated_at)
-           select %(client)s, email, email_norm, domain, free_mail, role_address, person_key, first_name,
-                  last_name, company, company_norm, country, timezone, fields, source, source_at, legal_basis,
-                  %(import)s, row_no, %(campaign)s, %(at)s, %(at)s
-           from incoming where suppressed_by is null
-           on conflict (email_norm, client_id) do nothing""",
-        dict[str, object](given),
-    )
-    known = [] if taken + suppressed == count else await _known(db, client_id, import_id)
-    return [*known, *(await _suppressed(db) if suppressed else [])]
-
-
-async def would_take(db: Connection, lines: bytes, *, client_id: UUID, pepper: bytes) -> Sequence[NotTaken]:
-    """What `take` would send back; nothing is stored."""
-    await _copied(db, lines, client_id, pepper)
-    return [*await _known(db, client_id, None), *await _suppressed(db)]
-
-
-async def _copied(db: Connection, lines: bytes, client_id: UUID, pepper: bytes) -> int:
-    """Copies the lines into `incoming`; how many of them are suppressed."""
+    import_id: UUID | None = None,
+    campaign_id: UUID | None = None,
+) -> Taking:
+    """Copies the `count` lines into `incoming`, a table that ends with the transaction, and marks the suppressed."""
     await execute(
         db,
         """create temp table incoming (
-               row_no bigint, email text, email_norm text collate "C", domain text collate "C", free_mail bool,
-               role_address bool, person_key text collate "C", first_name text, last_name text, company text,
-               company_norm text, country text, timezone text, fields jsonb, source text, legal_basis jsonb,
-               source_at timestamptz, suppressed_by text) on commit drop""",
+               id bigint default nextval('mailfleet.leads_id_seq'), row_no bigint, email text,
+               email_norm text collate "C", domain text collate "C", free_mail bool, role_address bool,
+               person_key text collate "C", first_name text, last_name text, company text, company_norm text,
+               country text, timezone text, fields jsonb, source text, legal_basis jsonb, source_at timestamptz,
+               suppressed_by text) on commit drop""",
     )
     async with db.cursor() as cursor, cursor.copy("copy incoming (" + COPIED + ") from stdin") as copy:
         await copy.write(lines)
-    return await suppressions.mark(db, client_id=client_id, pepper=pepper)
+    suppressed = await suppressions.mark(db, client_id=client_id, pepper=pepper)
+    return Taking(count=count, suppressed=suppressed, client_id=client_id, import_id=import_id, campaign_id=campaign_id)
 
 
 async def _known(db: Connection, client_id: UUID, import_id: UUID | None) -> Sequence[NotTaken]:
