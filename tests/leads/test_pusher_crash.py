@@ -1,4 +1,4 @@
-"""A small seeded part of proofs/pusher_crash.py and proofs/import_crash.py: killed with their Postgres, nothing lost."""
+"""A small seeded part of proofs/pusher_crash.py and proofs/import_crash.py: killed with Postgres, nothing lost."""
 
 from __future__ import annotations
 
