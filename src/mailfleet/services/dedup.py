@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -38,19 +38,22 @@ async def deduplicate_leads(fleet: Fleet, leads: Sequence[Entry]) -> tuple[list[
     carries `rule` and `culprit` besides. The first of several in the list wins. Entries of one client are judged by
     its policy, mixed ones by the workspace's.
     """
-    candidates: list[Candidate] = []
     duplicates: dict[int, Entry] = {}
-    for n, entry in enumerate(leads):
-        try:
-            candidates.append(_candidate(n, entry))
-        except BadAddress as error:
-            duplicates[n] = {**entry, "rule": "invalid_email", "culprit": str(error)}
-    owners = {candidate.client_id for candidate in candidates}
-    async with fleet.db.connection() as db:
-        fleet = await fleet_of(fleet, owners.pop(), db) if len(owners) == 1 else fleet
-        verdicts = await dedup.judge(db, candidates, checks(fleet), pepper=fleet.suppression_key)
-    duplicates |= {v.n: {**leads[v.n], "rule": v.rule, "culprit": v.culprit} for v in verdicts if v.rule}
-    unique = [leads[v.n] for v in verdicts if not v.rule]
+
+    def candidates() -> Iterator[Candidate]:
+        for n, entry in enumerate(leads):
+            try:
+                yield _candidate(n, entry)
+            except BadAddress as error:
+                duplicates[n] = {**entry, "rule": "invalid_email", "culprit": str(error)}
+
+    owners = {str(entry.get("client_id") or "") for entry in leads}
+    owner = owners.pop() if len(owners) == 1 else ""
+    async with fleet.db.transaction() as db:
+        fleet = await fleet_of(fleet, UUID(owner), db) if owner else fleet
+        verdicts = await dedup.judge(db, candidates(), checks(fleet), pepper=fleet.suppression_key)
+    duplicates |= {v.n: {**leads[v.n], "rule": v.rule, "culprit": v.culprit} for v in verdicts}
+    unique = [entry for n, entry in enumerate(leads) if n not in duplicates]
     return unique, [duplicates[n] for n in sorted(duplicates)]
 
 
@@ -65,10 +68,10 @@ async def separate(fleet: Fleet, db: Connection, ids: Sequence[int], *, campaign
     if campaign_id is not None:
         fleet = await fleet_of(fleet, (await campaigns.need(db, campaign_id)).client_id, db)
     verdicts = await dedup.judge_leads(db, ids, checks(fleet, campaign_id), pepper=fleet.suppression_key)
-    excluded = [_exclusion(verdict) for verdict in verdicts if verdict.rule]
+    excluded = {verdict.lead_id: _exclusion(verdict) for verdict in verdicts}
     if excluded:
-        await leads.exclude(db, excluded, campaign_id=campaign_id, at=fleet.clock.now())
-    return [verdict.lead_id for verdict in verdicts if not verdict.rule and verdict.lead_id is not None]
+        await leads.exclude(db, list(excluded.values()), campaign_id=campaign_id, at=fleet.clock.now())
+    return [id for id in sorted(ids) if id not in excluded]
 
 
 def _exclusion(verdict: Verdict) -> dict[str, object]:

@@ -1,19 +1,18 @@
-"""The specified duplicate checks, decided in one statement where the data is (spec 5, S10)."""
+"""The specified duplicate checks, decided in one statement where the data is (spec 5, S10), for one or a million."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, LiteralString
 from uuid import UUID
 
 import msgspec
 
-from mailfleet.store import suppressions
-from mailfleet.store.database import Connection, json_rows, rows
+from mailfleet.store.database import Connection, execute, rows
 
 Rule = Literal[
-    "", "suppressed", "status_blocklist", "at_vendor", "contacted_address", "contacted_domain", "contacted_company",
+    "suppressed", "status_blocklist", "at_vendor", "contacted_address", "contacted_domain", "contacted_company",
     "same_address", "same_domain", "same_company",
 ]  # fmt: skip
 
@@ -32,7 +31,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`rule` is empty for a unique lead; else `culprit` names the record that excludes it."""
+    """Why it is no new contact; `culprit` names the record that excludes it."""
 
     n: int
     lead_id: int | None
@@ -51,82 +50,119 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     by_company: bool
 
 
-_CONTACT: LiteralString = """{0}.last_at >= %(since)s and {0}.lead_id is distinct from i.lead_id
-    and (%(scope)s = 'global'
-         or (%(scope)s = 'campaign' and {0}.campaign_id = %(campaign)s)
-         or (%(scope)s = 'client' and exists (select 1 from mailfleet.campaigns c
-                                              where c.id = {0}.campaign_id and c.client_id = i.client_id)))"""
+_CONTACT: LiteralString = """select i.n, {order}, {rule}, 'lead ' || k.lead_id
+    from incoming i join mailfleet.contacts k on k.kind = {kind} and k.key = {key}
+    where {when} and k.last_at >= %(since)s and k.lead_id is distinct from i.lead_id
+      and (%(scope)s = 'global' or (%(scope)s = 'campaign' and k.campaign_id = %(campaign)s)
+           or (%(scope)s = 'client' and exists (select 1 from mailfleet.campaigns c
+                                                where c.id = k.campaign_id and c.client_id = i.client_id)))"""
 
+
+def _contact(order: LiteralString, kind: LiteralString, key: LiteralString, when: LiteralString) -> LiteralString:
+    given: tuple[tuple[LiteralString, LiteralString], ...] = (
+        ("{order}", order), ("{rule}", "'contacted_" + kind + "'"), ("{kind}", "'" + kind + "'"), ("{key}", key),
+        ("{when}", when),
+    )  # fmt: skip
+    sql = _CONTACT
+    for mark, text in given:
+        sql = sql.replace(mark, text)
+    return sql
+
+
+# Each check is a join of its own, so that Postgres chooses for each between an index and a hash by how many there are;
+# of what a row meets, the first by order counts. Of rows that meet nothing, the first of an address, domain, company is.
 _VERDICTS: LiteralString = (
     """,
-    facts as (
-        select i.*,
-               (select s.reason || ' ' || s.id from mailfleet.suppressions s where """
-    + suppressions.hits("i")
-    + """ limit 1) as suppressed_by,
-               (select x.email_status || ', lead ' || x.id from mailfleet.leads x
-                where x.email_norm = i.email_norm and x.email_status = any(%(blocked)s) limit 1) as blocked_by,
-               (select o.platform || ', lead ' || x.id
-                from mailfleet.leads x join mailfleet.lead_ownership o on o.lead_id = x.id
-                where x.email_norm = i.email_norm and x.id is distinct from i.lead_id and o.state <> 'released'
-                limit 1) as owned_by,
-               (select v.platform || ' campaign ' || v.campaign_ref from mailfleet.vendor_leads v
-                where v.email_norm = i.email_norm limit 1) as seen_by,
-               a.lead_id as address_lead, d.lead_id as domain_lead, k.lead_id as company_lead
-        from incoming i
-        left join mailfleet.contacts a on a.kind = 'address' and a.key = i.email_norm and """
-    + _CONTACT.replace("{0}", "a")
-    + """
-        left join mailfleet.contacts d on %(by_domain)s and not i.free_mail and d.kind = 'domain'
-             and d.key = i.domain and """
-    + _CONTACT.replace("{0}", "d")
-    + """
-        left join mailfleet.contacts k on %(by_company)s and i.company_norm <> '' and k.kind = 'company'
-             and k.key = i.company_norm and """
-    + _CONTACT.replace("{0}", "k")
+    hits (n, rank, rule, culprit) as (
+        select i.n, 1, 'suppressed', s.reason || ' ' || s.id from incoming i join mailfleet.suppressions s
+        on s.scope = 'address' and s.key = i.email_norm and (s.client_id is null or s.client_id = i.client_id)
+        union all
+        select i.n, 1, 'suppressed', s.reason || ' ' || s.id from incoming i join mailfleet.suppressions s
+        on s.scope = 'domain' and s.key = i.domain and (s.client_id is null or s.client_id = i.client_id)
+        union all
+        select i.n, 1, 'suppressed', s.reason || ' ' || s.id from incoming i join mailfleet.suppressions s
+        on s.scope = 'person' and s.key = i.person_key and (s.client_id is null or s.client_id = i.client_id)
+        where i.person_key <> ''
+        union all
+        select h.n, 1, 'suppressed', s.reason || ' ' || s.id
+        from (select i.n, i.client_id, mailfleet.suppression_hash(%(pepper)s, k.scope, k.value) as hash
+              from incoming i, lateral (values ('address', i.email_norm), ('domain', i.domain),
+                                               ('person', i.person_key)) as k (scope, value)
+              where exists (select 1 from mailfleet.suppressions where key is null)) h
+             join mailfleet.suppressions s on s.key is null and s.key_hash = h.hash
+                                              and (s.client_id is null or s.client_id = h.client_id)
+        union all
+        select i.n, 2, 'status_blocklist', x.email_status || ', lead ' || x.id
+        from incoming i join mailfleet.leads x on x.email_norm = i.email_norm
+        where x.email_status = any(%(blocked)s)
+        union all
+        select i.n, 3, 'at_vendor', o.platform || ', lead ' || x.id
+        from incoming i join mailfleet.leads x on x.email_norm = i.email_norm
+             join mailfleet.lead_ownership o on o.lead_id = x.id
+        where x.id is distinct from i.lead_id and o.state <> 'released'
+        union all
+        select i.n, 4, 'at_vendor', v.platform || ' campaign ' || v.campaign_ref
+        from incoming i join mailfleet.vendor_leads v on v.email_norm = i.email_norm
+        union all
+        """
+    + _contact("5", "address", "i.email_norm", "true")
+    + " union all "
+    + _contact("6", "domain", "i.domain", "%(by_domain)s and not i.free_mail")
+    + " union all "
+    + _contact("7", "company", "i.company_norm", "%(by_company)s and i.company_norm <> ''")
     + """),
-    judged as (
-        select n, lead_id, email_norm, domain, company_norm, free_mail,
-               case when suppressed_by is not null then 'suppressed' when blocked_by is not null then 'status_blocklist'
-                    when coalesce(owned_by, seen_by) is not null then 'at_vendor'
-                    when address_lead is not null then 'contacted_address'
-                    when domain_lead is not null then 'contacted_domain'
-                    when company_lead is not null then 'contacted_company' else '' end as rule,
-               coalesce(suppressed_by, blocked_by, owned_by, seen_by,
-                        'lead ' || coalesce(address_lead, domain_lead, company_lead), '') as culprit
-        from facts),
-    by_address as (
-        select *, first_value(n) over (partition by email_norm order by n) as first from judged where rule = ''),
-    by_domain as (
-        select *, first_value(n) over (partition by case when free_mail or not %(by_domain)s then 'n ' || n
-                                                         else domain end order by n) as first_there
-        from by_address where first = n),
-    by_company as (
-        select *, first_value(n) over (partition by case when company_norm = '' or not %(by_company)s then 'n ' || n
-                                                         else company_norm end order by n) as first_at
-        from by_domain where first_there = n),
-    within as (
-        select n, 'same_address' as rule, first as winner from by_address where first <> n
-        union all select n, 'same_domain', first_there from by_domain where first_there <> n
-        union all select n, 'same_company', first_at from by_company where first_at <> n)
-    select j.n, j.lead_id, coalesce(w.rule, j.rule) as rule,
-           coalesce('lead ' || x.lead_id, 'entry ' || w.winner, j.culprit) as culprit
-    from judged j left join within w on w.n = j.n left join judged x on x.n = w.winner
-    order by j.n"""
+    hit as materialized (select distinct on (n) n, rule, culprit from hits order by n, rank, culprit),
+    free as materialized (
+        select i.n, i.lead_id, i.email_norm, i.domain, i.company_norm, i.free_mail
+        from incoming i where not exists (select 1 from hit where hit.n = i.n)),
+    one_address as (select email_norm as key, min(n) as first from free group by 1 having count(*) > 1),
+    of_address as materialized (
+        select f.n, 'same_address' as rule, a.first as winner from free f join one_address a on a.key = f.email_norm
+        where f.n > a.first),
+    left_by_address as materialized (
+        select * from free f where not exists (select 1 from of_address d where d.n = f.n)),
+    one_domain as (
+        select domain as key, min(n) as first from left_by_address where %(by_domain)s and not free_mail group by 1
+        having count(*) > 1),
+    of_domain as materialized (
+        select f.n, 'same_domain' as rule, a.first as winner from left_by_address f join one_domain a on a.key = f.domain
+        where f.n > a.first and not f.free_mail),
+    left_by_domain as materialized (
+        select * from left_by_address f where not exists (select 1 from of_domain d where d.n = f.n)),
+    one_company as (
+        select company_norm as key, min(n) as first from left_by_domain where %(by_company)s and company_norm <> ''
+        group by 1 having count(*) > 1),
+    of_company as (
+        select f.n, 'same_company' as rule, a.first as winner
+        from left_by_domain f join one_company a on a.key = f.company_norm where f.n > a.first),
+    within as (select * from of_address union all select * from of_domain union all select * from of_company)
+    select h.n, i.lead_id, h.rule, coalesce(h.culprit, '') as culprit from hit h join incoming i on i.n = h.n
+    union all
+    select w.n, i.lead_id, w.rule, coalesce('lead ' || x.lead_id, 'entry ' || w.winner)
+    from within w join incoming i on i.n = w.n join incoming x on x.n = w.winner
+    order by n"""
 )
 
 
-async def judge(db: Connection, candidates: Sequence[Candidate], checks: Checks, *, pepper: bytes) -> Sequence[Verdict]:
-    """One verdict for each candidate, in their order."""
-    return await rows(
+async def judge(
+    db: Connection, candidates: Iterable[Candidate], checks: Checks, *, pepper: bytes
+) -> Sequence[Verdict]:
+    """A verdict for each of the candidates that is no new contact, in their order; about the others nothing.
+
+    Needs a transaction: the candidates are copied into a table that ends with it.
+    """
+    await execute(
         db,
-        Verdict,
-        """with incoming as (
-               select * from json_to_recordset(%(batch)s::json)
-                   as r(n int, lead_id bigint, client_id uuid, email_norm text, domain text, company_norm text,
-                        person_key text, free_mail bool))"""
-        + _VERDICTS,
-        {"batch": json_rows(candidates), **_arguments(checks, pepper)},
+        """create temp table candidates (
+               n int, lead_id bigint, client_id uuid, email_norm text collate "C", domain text collate "C",
+               company_norm text collate "C", person_key text collate "C", free_mail bool) on commit drop""",
+    )
+    async with db.cursor() as cursor, cursor.copy("copy candidates from stdin") as copy:
+        for each in candidates:
+            await copy.write_row(msgspec.structs.astuple(each))
+    await execute(db, "analyze candidates")
+    return await rows(
+        db, Verdict, "with incoming as (select * from candidates)" + _VERDICTS, _arguments(checks, pepper)
     )
 
 
@@ -135,7 +171,7 @@ async def judge_leads(db: Connection, ids: Sequence[int], checks: Checks, *, pep
     return await rows(
         db,
         Verdict,
-        """with incoming as (
+        """with incoming as materialized (
                select (row_number() over (order by id))::int as n, id as lead_id, client_id, email_norm, domain,
                       company_norm, person_key, free_mail
                from mailfleet.leads where id = any(%(ids)s))"""
