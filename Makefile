@@ -47,7 +47,7 @@ bench: .venv/dev ## Measure what is promised about speed, each beside its raw li
 docs: .venv/dev ## Write the generated pages of docs/ anew
 	@$(RUN) python -m tests.docs.generate
 
-PROOFS := worlds saga_stateful saga_kills receiver_crash applier_crash pusher_crash import_crash receiver_fuzz sandbox_fuzz \
+PROOFS := worlds saga_stateful saga_kills receiver_crash applier_crash pusher_crash import_crash importer_fuzz receiver_fuzz sandbox_fuzz \
 	safeguards_rates safeguards_sixty_days
 prove: .venv/dev ## The long campaigns in full (hours): worlds, crashes, fuzzing, rates. Figures belong in docs/proof.md
 	@for each in $(PROOFS); do echo "== $$each"; $(RUN) python -m proofs.$$each || exit 1; done

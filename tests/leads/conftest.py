@@ -194,6 +194,9 @@ class Desk:
     async def block(self, addresses: Sequence[str]) -> None:
         self.blocked += addresses
 
+    async def unblock(self, addresses: Sequence[str]) -> None:
+        self.blocked = [each for each in self.blocked if each not in addresses]
+
     async def stats(self, campaign_ref: str) -> CampaignStats:
         return self.totals
 

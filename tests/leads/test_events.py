@@ -13,7 +13,7 @@ import pytest
 from tests.leads.files import people, write
 
 from mailfleet.platforms.port import CampaignStats, HistoryEntry, LeadSeen, PlatformEvent, SentMessage
-from mailfleet.services import events, imports, push, review, sync, tasks, worker
+from mailfleet.services import events, imports, push, review, suppression, sync, tasks, worker
 from mailfleet.store import inbox
 from mailfleet.store.events import event_id
 
@@ -329,10 +329,18 @@ async def test_a_person_decides_about_a_reply_and_takes_it_back(story: Story) ->
     assert (done.category, done.subcategory, done.suppressed) == ("negative", "unsubscribe", True)
     assert (await story.status(8))[0] == "rejected"
     assert not await tasks.listed(fleet)
+    await worker.run_once(fleet)
+    assert story.world.desk.blocked == ["p8@firm8-mfdemo.com"]
     undone = await review.undo(fleet, waiting.id)
     assert (undone.category, list(undone.lifted)) == (waiting.category, ["p8@firm8-mfdemo.com"])
     assert await story.status(8) == ("needs_review", "replied")
     assert await story.world.one("select count(*) from mailfleet.suppressions") == 0
+    await worker.run_once(fleet)
+    assert story.world.desk.blocked == []
+    story.world.later(minutes=1)
+    await suppression.add(fleet, "p8@firm8-mfdemo.com")  # a second order, not the first one known already
+    await worker.run_once(fleet)
+    assert story.world.desk.blocked == ["p8@firm8-mfdemo.com"]
     await review.decide(fleet, waiting.id, "positive")
     [call] = await tasks.listed(fleet)
     assert (call.kind, (await story.status(8))[0]) == ("follow_up_call", "lead_hot")

@@ -15,7 +15,7 @@ from tests.leads.files import people, row, write
 from mailfleet.errors import NotAllowed, Unavailable
 from mailfleet.services import dedup, holds, imports, mirror, push, suppression, worker
 from mailfleet.services.campaign_parts import config_of
-from mailfleet.store import ownership
+from mailfleet.store import ownership, suppressions
 
 pytestmark = pytest.mark.anyio
 
@@ -138,9 +138,9 @@ async def test_a_crash_between_claim_and_push_is_picked_up(running: Any, tmp_pat
         _, claimed, _ = await push._claim(running.fleet, db, running.campaign, ids)
     config = config_of(running.campaign)
     if reached:
-        await running.desk.add_leads(running.ref, [push._new_lead(lead, config) for lead in claimed])
-    await go(running)
-    await go(running)
+        await running.desk.add_leads(running.ref, [push.new_lead(lead, config) for lead in claimed])
+    done = await push.push(running.fleet, running.campaign.id, ids) + await go(running)
+    assert (done.added, done.later) == (4, 0)  # given back and pushed in one run: told once
     assert len(running.desk.made[running.ref].leads) == 4
     assert await running.one("select count(*) from mailfleet.lead_ownership where state = 'active'") == 4
     if reached:
@@ -294,10 +294,17 @@ async def test_nothing_is_pushed_on_knowledge_too_old(running: Any, tmp_path: Pa
     assert [each.age_minutes for each in await mirror.state(running.fleet)] == [25 * 60]
 
 
-async def test_a_mail_that_left_after_its_suppression_is_told_once(running: Any, tmp_path: Path) -> None:
-    await fill(running, tmp_path, people(2))
+@pytest.mark.parametrize("scope", ["address", "person"])
+async def test_a_mail_that_left_after_its_suppression_is_told_once(
+    running: Any, tmp_path: Path, scope: suppressions.Scope
+) -> None:
+    await fill(running, tmp_path, [row("p0@firm0-mfdemo.com", first="Bo", last="Ek"), *people(1, start=1)])
     await go(running)
-    await suppression.add(running.fleet, "p0@firm0-mfdemo.com")
+    await suppression.add(
+        running.fleet, "p0@firm0-mfdemo.com" if scope == "address" else "Bo Ek|firm0-mfdemo.com", scope=scope
+    )
+    covering = await suppression.find(running.fleet, "p0@firm0-mfdemo.com")
+    assert covering and covering.scope == scope
     running.later(minutes=1)
     async with running.fleet.db.connection() as db:
         await db.execute(

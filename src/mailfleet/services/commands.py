@@ -17,11 +17,12 @@ from mailfleet.platforms.port import ForgetsLeads, LeadState, SendingPlatform
 from mailfleet.services import alerts
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
-from mailfleet.store import leads, outbox, ownership, watermarks
+from mailfleet.store import leads, outbox, ownership, suppressions, watermarks
 from mailfleet.store.database import Connection
 from mailfleet.store.leads import Status
 from mailfleet.store.ownership import Owned
 
+UNBLOCK = "lead.unblock"
 STOP, BLOCK, PAUSE, RESUME, UNSUBSCRIBE = "lead.stop", "lead.block", "lead.pause", "lead.resume", "lead.unsubscribe"
 FORGET = "lead.forget"
 _ENDED = ("stopped", "completed", "blocked", "paused")
@@ -62,11 +63,26 @@ async def block(fleet: Fleet, db: Connection, keys: Sequence[str]) -> None:
     """The block list of every account at every platform is told as well: a suppression holds everywhere."""
     for account, name, platform in (fleet.workspace or fleet).accounts():
         if platform.capabilities.block_list and keys:
-            orders = {
-                f"{BLOCK}:{name}:{account and account + ':'}{key}": {"platform": name, "account": account, "key": key}
-                for key in keys
-            }
-            await outbox.put_many(db, BLOCK, orders, now=fleet.clock.now())
+            await _order_list(fleet, db, BLOCK, account, name, keys)
+
+
+async def unblock(fleet: Fleet, db: Connection, keys: Sequence[str]) -> None:
+    """What is suppressed no more goes from every block list that lets an entry go."""
+    for account, name, platform in (fleet.workspace or fleet).accounts():
+        if platform.capabilities.block_list and platform.capabilities.unblock and keys:
+            await _order_list(fleet, db, UNBLOCK, account, name, keys)
+
+
+async def _order_list(fleet: Fleet, db: Connection, topic: str, account: str, name: str, keys: Sequence[str]) -> None:
+    """The same key may be suppressed, lifted and suppressed again: each time is an order of its own."""
+    now = fleet.clock.now()
+    orders = {
+        f"{topic}:{name}:{account and account + ':'}{key}:{now.isoformat()}": {
+            "platform": name, "account": account, "key": key,
+        }
+        for key in keys
+    }  # fmt: skip
+    await outbox.put_many(db, topic, orders, now=now)
 
 
 async def forget(fleet: Fleet, db: Connection, owned: Sequence[Owned]) -> None:
@@ -223,11 +239,30 @@ async def _ref(platform: SendingPlatform, owned: Owned) -> str | None:
 
 
 async def do_blocks(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> None:
+    """What is suppressed now, whatever was ordered meanwhile: an order that was lifted does nothing."""
+    for account, name, keys, named in await _by_account(fleet, payloads):
+        if wanted := [key for key in keys if key in named]:
+            await fleet.account(account, name).block(wanted)
+
+
+async def do_unblocks(fleet: Fleet, payloads: Sequence[Mapping[str, Any]]) -> None:
+    """What is suppressed no more; an entry made again meanwhile stays."""
+    for account, name, keys, named in await _by_account(fleet, payloads):
+        if wanted := [key for key in keys if key not in named]:
+            await fleet.account(account, name).unblock(wanted)
+
+
+async def _by_account(
+    fleet: Fleet, payloads: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, list[str], set[str]]]:
+    """(account, platform, keys, those of them that are suppressed everywhere now)"""
     by_account: dict[tuple[str, str], list[str]] = {}
     for each in payloads:
         by_account.setdefault((str(each.get("account", "")), str(each["platform"])), []).append(str(each["key"]))
-    for (account, name), keys in by_account.items():
-        await fleet.account(account, name).block(keys)
+    async with fleet.db.connection() as db:
+        keys = [str(each["key"]) for each in payloads]
+        named = await suppressions.everywhere(db, keys, pepper=fleet.suppression_key)
+    return [(account, name, keys, named) for (account, name), keys in by_account.items()]
 
 
 async def do_pause(fleet: Fleet, payload: Mapping[str, Any]) -> None:

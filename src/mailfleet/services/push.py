@@ -315,7 +315,9 @@ async def _reconcile(fleet: Fleet, campaign: Campaign, ref: str, batch: Batch) -
         active={each.lead_id: seen[each.email_norm] for each in mine if each.email_norm in seen},
         untouched=[each.lead_id for each in mine if each.email_norm not in seen],
     )
-    return await _keep(fleet, campaign, batch.id, mine, fate, "done")
+    kept = await _keep(fleet, campaign, batch.id, mine, fate, "done")
+    # Those that the platform turned out not to have are ready again, and counted as what becomes of them next.
+    return msgspec.structs.replace(kept, later=0)
 
 
 async def _keep(
@@ -415,8 +417,7 @@ async def push_ready(fleet: Fleet, campaign: Campaign) -> Pushed:
     await lead_source.take(fleet)
     async with _alone(fleet, campaign):
         fleet, opened, ref = await _open_campaign(fleet, campaign.id)
-        # Those that the platform turned out not to have are ready again, and counted as what becomes of them now.
-        settled = msgspec.structs.replace(await settle_unsettled(fleet, opened, ref), later=0)
+        settled = await settle_unsettled(fleet, opened, ref)
         return settled + await _push_all(fleet, opened, ref, await ready(fleet, opened))
 
 

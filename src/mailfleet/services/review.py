@@ -16,7 +16,7 @@ from mailfleet.rules.reply_actions import Plan
 from mailfleet.services import commands, suppression
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
-from mailfleet.store import audit, leads, replies, suppressions
+from mailfleet.store import audit, leads, replies
 from mailfleet.store.database import Connection
 from mailfleet.store.replies import Owed, Read, Reply
 
@@ -35,7 +35,7 @@ _PARTS: dict[Meaning, tuple[Category, Subcategory | None]] = {
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """`lifted` are suppressions that this reply had made and that stand no more; a platform's own list keeps them."""
+    """`lifted` are suppressions that this reply had made and that stand no more, here and on the platforms' lists."""
 
     id: UUID
     category: str
@@ -87,7 +87,7 @@ async def undo(fleet: Fleet, id: UUID) -> Decided:
             db, id, category=was.category, subcategory=was.subcategory, rule=was.rule, confidence=was.confidence,
             state=was.state, by=was.decided_by, was={},
         )  # fmt: skip
-        lifted = [] if was.suppressed else await suppressions.lift(db, source=_source(id))
+        lifted = [] if was.suppressed else await suppression.lift(fleet, db, source=_source(id))
         if was.suppressed and read.email_norm:
             await _suppress(fleet, db, read, was.subcategory)
         if read.lead_id is not None and was.lead_status:
@@ -127,7 +127,7 @@ async def _follow(own: Fleet, db: Connection, read: Read, plan: Plan) -> list[st
     if plan.suppress and read.email_norm:
         await _suppress(own, db, read, "unsubscribe")
     elif not plan.suppress:
-        lifted = await suppressions.lift(db, source=_source(read.id))
+        lifted = await suppression.lift(own, db, source=_source(read.id))
     if read.lead_id is not None:
         await commands.stop(own, db, [read.lead_id], reason=plan.reason)
         await leads.set_status(db, [read.lead_id], msgspec.convert(plan.status, leads.Status), at=now)

@@ -149,17 +149,30 @@ async def add(
     return made
 
 
+async def lift(fleet: Fleet, db: Connection, *, source: str) -> list[str]:
+    """Takes back what one source made, here and on the block list of every platform that lets an entry go; the keys."""
+    keys = await suppressions.lift(db, source=source)
+    await commands.unblock(fleet, db, [key for key in keys if key])
+    return keys
+
+
 async def find(fleet: Fleet, email: str, *, client_id: UUID | None = None) -> Suppression | None:
-    """The oldest entry by address or domain that covers this address. Raises BadFile for what is none."""
+    """The oldest entry by address, domain or, where a lead tells who it is, person. Raises BadFile for no address."""
     try:
         address = normalise(email)
     except BadAddress as error:
         raise BadFile(f"{email!r} is no address: {error}", hint="Give it as name@example.com.") from error
     async with fleet.db.connection() as db:
-        return await suppressions.covering(
-            db, pepper=fleet.suppression_key, email_norm=address.norm, domain=address.registrable, person_key="",
-            client_id=client_id,
-        )  # fmt: skip
+        known = await leads.by_email(db, address.norm)
+        persons = {lead.person_key for lead in known if client_id in (None, lead.client_id)}
+        found = [
+            await suppressions.covering(
+                db, pepper=fleet.suppression_key, email_norm=address.norm, domain=address.registrable,
+                person_key=person, client_id=client_id,
+            )
+            for person in sorted(persons) or [""]
+        ]  # fmt: skip
+    return min((each for each in found if each), key=lambda each: each.created_at, default=None)
 
 
 async def sweep(fleet: Fleet, *, everything: bool = False) -> int:

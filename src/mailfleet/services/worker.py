@@ -169,6 +169,7 @@ async def _stops(fleet: Fleet, payloads: Sequence[Payload]) -> None:
 _TOGETHER: dict[str, Callable[[Fleet, Sequence[Payload]], Awaitable[None]]] = {
     commands.STOP: _stops,
     commands.BLOCK: commands.do_blocks,
+    commands.UNBLOCK: commands.do_unblocks,
 }
 _EACH: dict[str, Callable[[Fleet, Payload], Awaitable[None]]] = {
     commands.PAUSE: commands.do_pause,

@@ -70,7 +70,8 @@ def _contact(order: LiteralString, kind: LiteralString, key: LiteralString, when
 
 
 # Each check is a join of its own, so that Postgres chooses for each between an index and a hash by how many there are;
-# of what a row meets, the first by order counts. Of rows that meet nothing, the first of an address, domain, company is.
+# of what a row meets, the first in order counts. Of rows that meet nothing, the first of an address, domain or company
+# stays.
 _VERDICTS: LiteralString = (
     """,
     hits (n, rank, rule, culprit) as (
@@ -125,7 +126,8 @@ _VERDICTS: LiteralString = (
         select domain as key, min(n) as first from left_by_address where %(by_domain)s and not free_mail group by 1
         having count(*) > 1),
     of_domain as materialized (
-        select f.n, 'same_domain' as rule, a.first as winner from left_by_address f join one_domain a on a.key = f.domain
+        select f.n, 'same_domain' as rule, a.first as winner
+        from left_by_address f join one_domain a on a.key = f.domain
         where f.n > a.first and not f.free_mail),
     left_by_domain as materialized (
         select * from left_by_address f where not exists (select 1 from of_domain d where d.n = f.n)),
@@ -144,9 +146,7 @@ _VERDICTS: LiteralString = (
 )
 
 
-async def judge(
-    db: Connection, candidates: Iterable[Candidate], checks: Checks, *, pepper: bytes
-) -> Sequence[Verdict]:
+async def judge(db: Connection, candidates: Iterable[Candidate], checks: Checks, *, pepper: bytes) -> Sequence[Verdict]:
     """A verdict for each of the candidates that is no new contact, in their order; about the others nothing.
 
     Needs a transaction: the candidates are copied into a table that ends with it.

@@ -128,6 +128,20 @@ async def lift(db: Connection, *, source: str) -> list[str]:
     return [key for (key,) in found]
 
 
+async def everywhere(db: Connection, keys: Sequence[str], *, pepper: bytes) -> set[str]:
+    """Those of these addresses and domains that an entry for every client names now, erased or not."""
+    found = await tuples(
+        db,
+        """select k from unnest(%(keys)s::text[]) as given (k)
+           where exists (select 1 from mailfleet.suppressions s
+                         where s.client_id is null
+                           and s.key_hash in (mailfleet.suppression_hash(%(pepper)s, 'address', k),
+                                              mailfleet.suppression_hash(%(pepper)s, 'domain', k)))""",
+        {"keys": list(keys), "pepper": pepper},
+    )
+    return {key for (key,) in found}
+
+
 class _Id(msgspec.Struct, frozen=True):
     id: UUID
 
@@ -225,12 +239,12 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def sent_after(db: Connection, *, since: datetime, limit: int = 100) -> Sequence[Late]:
-    """Mails that left since then to addresses or domains suppressed before."""
+    """Mails that left since then to addresses, domains or persons suppressed before."""
     return await rows(
         db,
         Late,
         """with sent as (
-               select e.lead_id, e.campaign_id, e.at, l.client_id, l.email_norm, l.domain
+               select e.lead_id, e.campaign_id, e.at, l.client_id, l.email_norm, l.domain, l.person_key
                from mailfleet.events e join mailfleet.leads l on l.id = e.lead_id
                where e.kind = 'sent' and e.id >= mailfleet.uuid_floor(%(since)s)),
            hit as (
@@ -240,7 +254,12 @@ async def sent_after(db: Connection, *, since: datetime, limit: int = 100) -> Se
                union all
                select x.*, s.created_at, s.id from sent x join mailfleet.suppressions s
                     on s.scope = 'domain' and s.key = x.domain and s.created_at < x.at
-                       and (s.client_id is null or s.client_id = x.client_id))
+                       and (s.client_id is null or s.client_id = x.client_id)
+               union all
+               select x.*, s.created_at, s.id from sent x join mailfleet.suppressions s
+                    on s.scope = 'person' and s.key = x.person_key and s.created_at < x.at
+                       and (s.client_id is null or s.client_id = x.client_id)
+               where x.person_key <> '')
            select lead_id, client_id, email_norm as email, campaign_id, at as sent_at, created_at as suppressed_at,
                   id as entry
            from hit order by at limit %(limit)s""",

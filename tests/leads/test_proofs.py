@@ -1,4 +1,4 @@
-"""A small seeded part of proofs/pusher_crash.py and proofs/import_crash.py: killed with Postgres, nothing lost."""
+"""Small seeded parts of the proofs about leads: kills of the pusher, of an import, of Postgres; rubbish imported."""
 
 from __future__ import annotations
 
@@ -23,3 +23,12 @@ def test_an_import_killed_with_its_postgres_goes_on_and_ends_as_one_undisturbed(
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "as undisturbed" in done.stdout
+
+
+def test_rubbish_is_imported_or_refused_with_what_is_wrong() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "proofs.importer_fuzz", "25", "11"], cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "holds" in done.stdout
