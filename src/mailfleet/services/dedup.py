@@ -43,7 +43,7 @@ async def deduplicate_leads(fleet: Fleet, leads: Sequence[Entry]) -> tuple[list[
     def candidates() -> Iterator[Candidate]:
         for n, entry in enumerate(leads):
             try:
-                yield _candidate(n, entry)
+                yield candidate(n, entry)
             except BadAddress as error:
                 duplicates[n] = {**entry, "rule": "invalid_email", "culprit": str(error)}
 
@@ -78,7 +78,7 @@ def _exclusion(verdict: Verdict) -> dict[str, object]:
     return {"lead_id": verdict.lead_id, "rule": verdict.rule, "culprit": verdict.culprit}
 
 
-def _candidate(n: int, entry: Entry) -> Candidate:
+def candidate(n: int, entry: Entry) -> Candidate:
     address = normalise(str(entry.get("email", "")))
     client = entry.get("client_id")
     return Candidate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Literal, LiteralString
 from uuid import UUID
 
@@ -146,23 +147,46 @@ _VERDICTS: LiteralString = (
 )
 
 
+_BLOCK = 5000
+
+
+def _line(each: Candidate) -> str:
+    """For COPY: no key holds a tab or a line's end; a backslash alone means something else there."""
+    lead, client = ("\\N" if value is None else str(value) for value in (each.lead_id, each.client_id))
+    keys = f"{each.email_norm}\t{each.domain}\t{each.company_norm}\t{each.person_key}".replace("\\", "\\\\")
+    return f"{each.n}\t{lead}\t{client}\t{keys}\t{each.free_mail}\n"
+
+
 async def judge(db: Connection, candidates: Iterable[Candidate], checks: Checks, *, pepper: bytes) -> Sequence[Verdict]:
     """A verdict for each of the candidates that is no new contact, in their order; about the others nothing.
 
     Needs a transaction: the candidates are copied into a table that ends with it.
     """
+    await stage(db, candidates)
+    return await judge_staged(db, checks, pepper=pepper)
+
+
+async def stage(db: Connection, candidates: Iterable[Candidate]) -> None:
+    """Copies them into the transaction's table `candidates`."""
     await execute(
         db,
         """create temp table candidates (
                n int, lead_id bigint, client_id uuid, email_norm text collate "C", domain text collate "C",
                company_norm text collate "C", person_key text collate "C", free_mail bool) on commit drop""",
     )
+    rest = iter(candidates)
     async with db.cursor() as cursor, cursor.copy("copy candidates from stdin") as copy:
-        for each in candidates:
-            await copy.write_row(msgspec.structs.astuple(each))
+        while block := "".join(map(_line, islice(rest, _BLOCK))):
+            await copy.write(block)
     await execute(db, "analyze candidates")
+
+
+async def judge_staged(db: Connection, checks: Checks, *, pepper: bytes) -> Sequence[Verdict]:
     return await rows(
-        db, Verdict, "with incoming as (select * from candidates)" + _VERDICTS, _arguments(checks, pepper)
+        db,
+        Verdict,
+        "with incoming as not materialized (select * from candidates)" + _VERDICTS,
+        _arguments(checks, pepper),
     )
 
 
