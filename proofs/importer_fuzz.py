@@ -60,9 +60,9 @@ ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "cp1251", "shif
 
 def table(rng: random.Random) -> list[list[str]]:
     width = rng.randrange(1, 9)
-    header = (
-        ["email", *(rng.choice(NAMES[1:]) for _ in range(width))] if rng.random() < 0.8 else rng.choices(NAMES, k=width)
-    )
+    header: list[str] = ["email", *(rng.choice(NAMES[1:]) for _ in range(width))]
+    if rng.random() < 0.2:
+        header[0] = rng.choice(NAMES)
     rng.shuffle(header) if rng.random() < 0.3 else None
     rows = [[rng.choice(CELLS) for _ in range(rng.randrange(0, width + 3))] for _ in range(rng.randrange(0, 30))]
     for n, row in enumerate(rows):
