@@ -145,10 +145,12 @@ def exits_effective(case: Case) -> Check:
 
 
 def ooo_resumed(case: Case) -> Check:
-    """An absent person is left alone until back, and then gets the next step where one is left."""
+    """An absent person is left alone until back, and then gets the next step where one is left, or waits for a place
+    in the day's mails like any other: at the vendor the lead goes on."""
     away = [deed for deed in case.deeds("replied") if deed.category == "out_of_office"]
+    paused = {_norm(email) for email, status in case.witness.in_campaign.items() if status == "PAUSED"}
     wrong: list[str] = []
-    resumed = 0
+    resumed = waiting = 0
     for deed in away:
         back = deed.until or deed.at + OOO_WITHOUT_DATE
         later = [
@@ -157,8 +159,11 @@ def ooo_resumed(case: Case) -> Check:
         wrong += [f"{deed.email} written to while away" for send in later if send.at < back - timedelta(hours=12)]
         resumed += bool(later)
         if not later and _due(case, deed, back):
-            wrong.append(f"{deed.email} was back on {back:%d %b} and never heard again")
-    return _check("ooo_resumed", wrong, f"{len(away)} absences, {resumed} resumed", of=len(away))
+            waiting += 1
+            if _norm(deed.email) in paused:
+                wrong.append(f"{deed.email} was back on {back:%d %b} and never heard again")
+    told = f"{len(away)} absences, {resumed} resumed" + (f", {waiting} next in turn" if waiting else "")
+    return _check("ooo_resumed", wrong, told, of=len(away))
 
 
 def alerts_once(case: Case) -> Check:

@@ -48,8 +48,8 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     deeds: Sequence[Deed]
     slack: Sequence[Notice]
     sms: Sequence[Notice]
-    in_campaign: frozenset[str]
-    """Addresses that the vendor holds as leads of a campaign."""
+    in_campaign: Mapping[str, str]
+    """Address → its status, of every lead that the vendor holds in a campaign."""
     dns: Mapping[str, Mapping[str, Sequence[str]]]
     """domain → record name → texts, asked of the authoritative server over the wire."""
     flow_runs: Mapping[str, tuple[str, str]]
