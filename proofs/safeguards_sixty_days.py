@@ -3,9 +3,9 @@
 python -m proofs.safeguards_sixty_days [--seed N] [--days N] [--domains N]
 
 Asserted: no mailbox sends more than its hard limit on any of its local days, by the sandbox's own log; whenever the
-data received satisfy a trigger or a band that stops sending, the mailbox is suspended at the vendor by the end of that
-round; no mailbox is retired but those that were made unhealthy here. The vendor's own bounce pause is switched off, so
-that ours alone has to act.
+data received satisfy a trigger or a band that stops sending, the mailbox or campaign is stopped at the vendor by the
+end of that round, and such pauses occur; no mailbox is retired but those that were made unhealthy here. The vendor's own
+bounce pause is switched off, so that ours alone has to act.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import random
 import sys
 import tempfile
@@ -24,11 +25,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mailfleet import log
+from mailfleet import log, wiring
 from mailfleet.clock import FileClock
 from mailfleet.demo.control import Control
 from mailfleet.demo.rig import START, settings_for
@@ -39,14 +41,14 @@ from mailfleet.flows.lead_sync import smartlead_lead_sync_flow
 from mailfleet.flows.mailbox_provisioning import smartlead_mailbox_provisioning_flow
 from mailfleet.flows.monitor import mailfleet_monitor_flow
 from mailfleet.process import Child, free_port
-from mailfleet.services import campaigns, clients, credentials, imports, personas, safeguards, worker
+from mailfleet.rules import bounce_bands
+from mailfleet.services import campaign_parts, campaigns, clients, credentials, imports, personas, safeguards, worker
 from mailfleet.services.context import Fleet
 from mailfleet.settings import environment_of
 from mailfleet.store import holds as hold_rows
 from mailfleet.store import links, mailboxes
 from mailfleet.store.clients import NewPersona
 from mailfleet.store.embedded import LocalPostgres
-from mailfleet.store.mailboxes import Mailbox
 from mailfleet.store.migrate import migrate
 from mailfleet.wiring import open_fleet
 
@@ -70,6 +72,7 @@ class World:
     checked: int = 0
     stood: int = 0
     paused: set[str] = field(default_factory=set[str])
+    reasons: set[str] = field(default_factory=set[str])
 
     async def until(self, at: datetime) -> None:
         self.clock.set(at)
@@ -150,26 +153,41 @@ async def day(here: World, start: datetime, *, working: bool) -> None:
 async def look(here: World) -> None:
     """After a round of the monitor: whatever has to stand still stands still at the vendor."""
     async with here.fleet.db.connection() as db:
+        seen = await safeguards.read(here.fleet, db, due=False)
         boxes = await mailboxes.every(db, states=("PRODUCTION", "WARMING", "DEGRADED", "RETIRED"))
-        held = {hold.scope_id for hold in await hold_rows.standing(db, kind="sending")}
+        held = {(hold.scope, hold.scope_id) for hold in await hold_rows.standing(db, kind="sending")}
+    here.checked += len(boxes)
     for box in boxes:
-        here.checked += 1
-        must = False
-        if box.state == "PRODUCTION":
-            must = (await safeguards.check_auto_pause_conditions(here.fleet, box.id))["should_pause"]
-        if must or held & {str(box.id), str(box.domain_id)}:
+        verdict = safeguards.verdict_of(here.fleet, seen, box) if box.id in seen.histories else None
+        here.reasons.update(verdict["reasons"] if verdict else [])
+        stopped = {("mailbox", str(box.id)), ("domain", str(box.domain_id))} & held
+        if stopped or (verdict and verdict["should_pause"]):
             here.paused.add(box.address)
-            await _stands_still(here, box)
+            await _stands_still(here, "mailbox", box.id, box.address)
+    for subject in seen.subjects:
+        if subject.scope == "campaign":
+            known = seen.found.of("campaign", subject.id).week
+            if bounce_bands.breaker(here.fleet.policy, known.sent, known.bounced).open:
+                here.late_pauses.append(f"{subject.name} runs at {here.clock.now():%d %b %H:%M}")
+    for scope, id in held:
+        if scope == "campaign":
+            here.paused.add(id)
+            await _stands_still(here, "campaign", UUID(id), id)
 
 
-async def _stands_still(here: World, box: Mailbox) -> None:
+async def _stands_still(here: World, kind: str, id: UUID, name: str) -> None:
     async with here.fleet.db.connection() as db:
-        ref = await links.need(db, platform="smartlead", kind="mailbox", ours=box.id)
+        ref = await links.need(db, platform="smartlead", kind=kind, ours=id)
+    platform = here.fleet.platform()
     for _ in range(4):  # a hostile vendor answers some reads with an error
         with contextlib.suppress(MailfleetError):
             here.stood += 1
-            if not (await here.fleet.platform().mailbox(ref)).suspended:
-                here.late_pauses.append(f"{box.address} at {here.clock.now():%d %b %H:%M}")
+            if kind == "mailbox":
+                still = (await platform.mailbox(ref)).suspended
+            else:
+                still = (await platform.campaign(ref)).state != "running"
+            if not still:
+                here.late_pauses.append(f"{name} at {here.clock.now():%d %b %H:%M}")
             return
 
 
@@ -231,9 +249,15 @@ async def trouble(here: World, number: int, addresses: list[str]) -> None:
         await fault("POST", "/faults", {"kind": "reconnect_mailbox", "address": addresses[4]})
 
 
+async def _hurried(seconds: float) -> None:
+    """The vendor's waits are real seconds, its days are not."""
+    await asyncio.sleep(seconds / 20)
+
+
 async def prove(home: Path, seed: int, dsn: str, length: int, count: int) -> int:
     begun = time.monotonic()
-    campaigns.BACKSTOP_PERCENT = 100
+    campaign_parts.BACKSTOP_PERCENT = 100
+    wiring.Means = functools.partial(wiring.Means, sleep=_hurried)
     async with world(home, seed, dsn) as here:
         await domains(here, count)
         first = here.clock.now().astimezone(SYDNEY).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -248,7 +272,9 @@ async def prove(home: Path, seed: int, dsn: str, length: int, count: int) -> int
                     fault = here.control._call
                     await fault("POST", "/faults", {"kind": "bad_list", "contains": "worn", "bounces": 0.14})
                     await campaign(here, "fresh", addresses[:-4], 150 * length)
-                    await campaign(here, "worn", addresses[-8:], 40 * length)
+                    await campaign(here, "worn", addresses[-8:-1], 40 * length)
+                    await fault("POST", "/faults", {"kind": "bad_list", "contains": "rotten", "bounces": 0.3})
+                    await campaign(here, "rotten", addresses[-1:], 10 * length)
                     started = True
             if started:
                 await trouble(here, number, addresses)
@@ -285,14 +311,17 @@ async def report(here: World, started: bool) -> int:
         f"sent by the sandbox's log: {dict(kinds)}; mailbox days {len(per_day)}, most on one {max(per_day.values())}",
         f"over the hard limit of {HARD_LIMIT}: {over or 'none'}",
         f"looks at mailboxes {here.checked}; that had to stand still {len(here.paused)}, read {here.stood} times; "
-        f"not suspended at the vendor after the round: {here.late_pauses or 'none'}",
+        f"not stopped at the vendor after the round: {here.late_pauses or 'none'}",
+        f"triggers met: {sorted(here.reasons) or 'none'}",
         f"retired {sorted(retired)}; of them healthy: {sorted(wrongly) or 'none'}",
         f"transitions {dict(steps)}",
         f"alerts {dict(told)}",
         *(f"hold on a {scope}: {reason}" for scope, reason in stopped[:60]),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
-    return 1 if over or here.late_pauses or wrongly or not started else 0
+    bounced = any("bounce_rate_exceeded" in reason for _, reason in stopped)
+    broken = any(reason.startswith(("breaker", "bounces")) for _, reason in stopped)
+    return 1 if over or here.late_pauses or wrongly or not started or not bounced or not broken else 0
 
 
 def main() -> int:
