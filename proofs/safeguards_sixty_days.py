@@ -4,8 +4,8 @@ python -m proofs.safeguards_sixty_days [--seed N] [--days N] [--domains N]
 
 Asserted: no mailbox sends more than its hard limit on any of its local days, by the sandbox's own log; whenever the
 data received satisfy a trigger or a band that stops sending, the mailbox or campaign is stopped at the vendor by the
-end of that round, and such pauses occur; no mailbox is retired but those that were made unhealthy here. The vendor's own
-bounce pause is switched off, so that ours alone has to act.
+end of that round, and such pauses occur; no mailbox is retired but those that were made unhealthy here. The vendor's
+own bounce pause is switched off, so that ours alone has to act.
 """
 
 from __future__ import annotations
