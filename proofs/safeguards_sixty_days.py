@@ -24,7 +24,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -175,7 +175,7 @@ async def look(here: World) -> None:
             await _stands_still(here, "campaign", UUID(id), id)
 
 
-async def _stands_still(here: World, kind: str, id: UUID, name: str) -> None:
+async def _stands_still(here: World, kind: Literal["mailbox", "campaign"], id: UUID, name: str) -> None:
     async with here.fleet.db.connection() as db:
         ref = await links.need(db, platform="smartlead", kind=kind, ours=id)
     platform = here.fleet.platform()

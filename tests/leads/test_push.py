@@ -254,6 +254,18 @@ async def test_held_campaigns_take_no_leads(running: Any, tmp_path: Path) -> Non
     assert refused.value.reasons == ("bounces",) and not running.desk.calls
 
 
+async def test_a_campaign_whose_mailboxes_take_none_adds_no_lead(running: Any, tmp_path: Path) -> None:
+    await fill(running, tmp_path, people(1))
+    box = (await running.ask("select id from mailfleet.mailboxes"))[0][0]
+    await holds.hold_new_leads(running.fleet, "mailbox", str(box), "bounces: 9 of 100")
+    with pytest.raises(NotAllowed) as refused:
+        await go(running)
+    assert refused.value.reasons == ("bounces: 9 of 100",) and not running.desk.calls
+    await holds.release(running.fleet, "mailbox", str(box), "new_leads")
+    await go(running)
+    assert len(running.desk.made[running.ref].leads) == 1
+
+
 async def test_who_is_at_the_platform_already_is_not_pushed_whoever_put_them_there(
     running: Any, tmp_path: Path
 ) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.services_fleet.test_rounds import ANN, box, days, states, warming
 from tests.services_fleet.test_safeguards import ADDRESS, happened, monitor
 from tests.services_fleet.test_safeguards import sending as sending
 
-from mailfleet.services import explained, holds
+from mailfleet.services import evaluation, explained, holds, mailboxes, safeguards
 
 pytestmark = pytest.mark.anyio
 
@@ -55,3 +56,18 @@ async def test_a_campaign_is_explained_by_its_name(sending: Any) -> None:
     told = await explained.explain(sending.fleet, "campaign", "one")
     assert {each.rule for each in told.rulings} == {"bounce_ladder", "breaker", "complaints"}
     assert told.decided == "no rule acts"
+
+
+async def test_all_at_once_decides_what_one_by_one_decides(world: Any) -> None:
+    await warming(world)
+    await days(world, 11)
+    for day in range(5):
+        box(world, ANN).inbox = 0.5 if day > 1 else 0.97
+        await days(world, 1)
+        async with world.fleet.db.connection() as db:
+            seen = await safeguards.read(world.fleet, db, due=False)
+        for each in seen.boxes:
+            one = await mailboxes.decide(world.fleet, await mailboxes.stored(world.fleet, each.id), graduate=True)
+            view = seen.theirs[each.client_id]
+            assert evaluation.decide(view, each, seen.histories[each.id], seen.later, seen.now) == one
+    assert set((await states(world)).values()) == {"DEGRADED", "PRODUCTION"}

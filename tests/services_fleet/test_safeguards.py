@@ -12,6 +12,7 @@ from mailfleet.errors import BadFile, NeedsApproval, NotAllowed, Unknown
 from mailfleet.flows import shell
 from mailfleet.flows.monitor import mailfleet_monitor_flow
 from mailfleet.services import alerts, credentials, holds, mailboxes, purchases, safeguards
+from mailfleet.store import holds as hold_rows
 from mailfleet.store import links
 
 pytestmark = pytest.mark.anyio
@@ -48,14 +49,18 @@ async def sending(world: Any) -> Any:
     return world
 
 
-async def happened(world: Any, kind: str, count: int, *, hours_ago: float = 1, **detail: Any) -> None:
+async def happened(
+    world: Any, kind: str, count: int, *, hours_ago: float = 1, campaign: bool = False, **detail: Any
+) -> None:
     at: datetime = world.clock.now() - timedelta(hours=hours_ago)
+    told, of = "{" + ",".join(f'"{k}":"{v}"' for k, v in detail.items()) + "}", world.campaign if campaign else None
     for _ in range(count):
         id = UUID(f"{int(at.timestamp() * 1000):012x}" + uuid4().hex[12:])
         await world.do(
-            """insert into mailfleet.events (id, at, received_at, platform, kind, mailbox_id, lead_id, step, detail)
-               values (%s, %s, %s, 'smartlead', %s, %s, 1, 1, %s::jsonb)""",
-            id, at, at, kind, world.mailbox, "{" + ",".join(f'"{k}":"{v}"' for k, v in detail.items()) + "}",
+            """insert into mailfleet.events
+                   (id, at, received_at, platform, kind, mailbox_id, campaign_id, lead_id, step, detail)
+               values (%s, %s, %s, 'smartlead', %s, %s, %s, 1, 1, %s::jsonb)""",
+            id, at, at, kind, world.mailbox, of, told,
         )  # fmt: skip
 
 
@@ -278,6 +283,29 @@ async def test_one_complaint_is_looked_at_and_many_pause_the_clients_campaigns(s
     await happened(sending, "sent", 1000, hours_ago=50)
     await happened(sending, "complained", 2, hours_ago=50)
     assert (await monitor(sending))["complaints"] == {f"client {sending.client}": "pause_all_campaigns"}
+    assert sending.platform.campaigns_["c1"] == "paused"
+
+
+async def test_a_breaker_pauses_its_campaign_at_the_platform_and_no_other(sending: Any) -> None:
+    await happened(sending, "sent", 200, campaign=True)
+    await happened(sending, "bounced", 17, campaign=True)
+    told = await monitor(sending)
+    assert (told["campaigns"]["broken"], sending.platform.campaigns_["c1"]) == (["one"], "paused")
+    async with sending.fleet.db.connection() as db:
+        held = await hold_rows.standing(db, scope="campaign", kind="sending")
+    assert [(hold.actor_kind, hold.confirmed_at is not None) for hold in held] == [("machine", True)]
+    assert held[0].reason.startswith("breaker: 17 of 200")
+    await monitor(sending)
+    assert await sending.ask("select count(*) from mailfleet.holds where scope = 'campaign' and kind = 'sending'") == [
+        (1,)
+    ]
+
+
+async def test_complaints_of_one_campaign_pause_it_at_the_platform(sending: Any) -> None:
+    await happened(sending, "sent", 1000, hours_ago=50, campaign=True)
+    await happened(sending, "complained", 2, hours_ago=50, campaign=True)
+    told = (await monitor(sending))["complaints"]
+    assert told[f"campaign {sending.campaign}"] == "pause_all_campaigns"
     assert sending.platform.campaigns_["c1"] == "paused"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 STEPS = 300
@@ -13,6 +14,7 @@ def above(theta: float, n: float, k: float, *, prior: tuple[float, float] = (1.0
     return 1.0 - cdf(theta, prior[0] + k, prior[1] + max(0.0, n - k))
 
 
+@functools.lru_cache(maxsize=16_384)  # ten thousand mailboxes stand on few different counts
 def cdf(x: float, a: float, b: float) -> float:
     """The regularised incomplete beta function I_x(a, b)."""
     if x <= 0:

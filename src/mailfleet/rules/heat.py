@@ -21,10 +21,15 @@ def heat(reputation: float | None, inbox: int | None, sent: int | None, *, thin_
 
     `thin_below` is `policy.lifecycle.thin_below`. Without the vendor's figure the share alone decides.
     """
-    if sent is None or inbox is None:
+    if sent is None or inbox is None or sent < 0 or inbox < 0 or score(reputation) != reputation:
         return Heat(value=None, state="UNKNOWN")
     if sent < max(1, thin_below):
         return Heat(value=None, state="THIN")
     share = 100 * min(inbox, sent) / sent
     value = share if reputation is None else min(reputation, share)
     return Heat(value=round(max(0.0, min(100.0, value)), 1), state="OK")
+
+
+def score(told: float | None) -> float | None:
+    """None for what is no figure from 0 to 100: it says nothing of the mailbox (I10)."""
+    return told if told is not None and 0 <= told <= 100 else None

@@ -15,8 +15,10 @@ from mailfleet.store.database import Connection
 from mailfleet.store.evidence import Spans, Sums, Tally, Wanted
 from mailfleet.store.mailboxes import Mailbox
 
-AT_ONCE = 1000
+AT_ONCE = 2000
 """Mailboxes a query."""
+_SPANS_AT_ONCE = 2 * AT_ONCE
+"""A mailbox may be looked at from several instants on."""
 
 
 class Known(msgspec.Struct, kw_only=True):
@@ -80,11 +82,11 @@ async def gather(fleet: Fleet, db: Connection, mailboxes: Sequence[Mailbox]) -> 
 
 
 async def later(fleet: Fleet, db: Connection, wanted: Sequence[Wanted]) -> Mapping[Wanted, Sums]:
-    """What each sent from an instant on. One query for as many scopes as there are mailboxes in a query."""
+    """What each sent from an instant on. A query a few thousand."""
     soft, now = fleet.policy.soft_bounce.max_retries, fleet.clock.now()
     found: dict[Wanted, Sums] = {}
-    for start in range(0, len(wanted), AT_ONCE):
-        found |= await evidence.later(db, wanted[start : start + AT_ONCE], now=now, soft=soft)
+    for start in range(0, len(wanted), _SPANS_AT_ONCE):
+        found |= await evidence.later(db, wanted[start : start + _SPANS_AT_ONCE], now=now, soft=soft)
     return found
 
 

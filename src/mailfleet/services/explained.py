@@ -14,7 +14,7 @@ import msgspec
 from mailfleet.rules import ladder as rule_of_bands
 from mailfleet.rules import lifecycle, what_if
 from mailfleet.rules.what_if import Ruling
-from mailfleet.services import campaigns, domains, ladder, mailboxes, safeguards
+from mailfleet.services import campaigns, domains, evaluation, ladder, mailboxes, safeguards
 from mailfleet.services.clients import fleet_of
 from mailfleet.services.context import Fleet
 from mailfleet.services.ladder import Subject
@@ -91,7 +91,26 @@ async def check(fleet: Fleet) -> list[Checked]:
         round_ = await safeguards.read(fleet, db, due=False)
         stopped = {(each.scope, each.scope_id) for each in await holds.standing(db, kind="sending")}
     boxes = {str(box.id): box for box in round_.boxes}
-    return [_checked(round_, each, boxes.get(each.id), stopped) for each in round_.subjects]
+    sending = [_checked(round_, each, boxes.get(each.id), stopped) for each in round_.subjects]
+    return [*sending, *_moving(round_)]
+
+
+def _moving(round_: Round) -> list[Checked]:
+    """Mailboxes that send nothing and whose next reading would move them."""
+    found: list[Checked] = []
+    for box in round_.boxes:
+        if box.state == "PRODUCTION":
+            continue
+        decided = evaluation.decide(
+            round_.theirs[box.client_id], box, round_.histories[box.id], round_.later, round_.now
+        )
+        if decided:
+            found.append(Checked(
+                scope="mailbox", name=box.address, band="normal", proven="normal", sent=0, bounced=0,
+                factor=box.limit_factor, minutes=box.monitor_minutes, auto_pause="", held=False,
+                todo=f"{decided.from_state} → {decided.to_state}: {decided.reason}",
+            ))  # fmt: skip
+    return found
 
 
 def _checked(round_: Round, subject: Subject, box: Mailbox | None, stopped: set[tuple[str, str]]) -> Checked:
@@ -99,6 +118,7 @@ def _checked(round_: Round, subject: Subject, box: Mailbox | None, stopped: set[
     released = round_.released.get((subject.scope, subject.id))
     step = ladder.look(view, subject, round_.found, round_.later, known, released, round_.now)
     verdict = safeguards.verdict_of(view, round_, box) if box else None
+    moves = evaluation.decide(view, box, round_.histories[box.id], round_.later, round_.now) if box else None
     held = (subject.scope, subject.id) in stopped
     todo = list[str]()
     if not held and (step.stops or (verdict and verdict["should_pause"])):
@@ -107,6 +127,8 @@ def _checked(round_: Round, subject: Subject, box: Mailbox | None, stopped: set[
         todo.append("break")
     if step.level.band != (known.band if known else "normal"):
         todo.append(f"{known.band if known else 'normal'} → {step.level.band}")
+    if moves:
+        todo.append(f"{moves.from_state} → {moves.to_state}: {moves.reason}")
     return Checked(
         scope=subject.scope, name=subject.name, band=step.level.band, proven=step.level.proven, sent=step.reading.sent,
         bounced=step.reading.bounced, factor=step.factor, minutes=step.minutes,

@@ -218,7 +218,8 @@ async def stored(fleet: Fleet, id: UUID) -> Taken:
         fleet = await fleet_of(fleet, mailbox.client_id, db)
         known = await readings.known(fleet, db, mailbox)
     stale = timedelta(hours=fleet.policy.lifecycle.stale_hours)
-    fresh = [each for each in known.days if each.heat is not None and fleet.clock.now() - each.taken_at <= stale]
+    now = fleet.clock.now()
+    fresh = [each for each in known.days if each.heat is not None and timedelta() <= now - each.taken_at <= stale]
     if known.heat.state == "OK" and not fresh:
         return readings.with_heat(known, Heat(value=None, state="THIN"))
     return known

@@ -9,7 +9,7 @@ from datetime import date
 import msgspec
 
 from mailfleet.platforms.port import MailboxSeen, WarmupReading
-from mailfleet.rules.heat import Heat, heat
+from mailfleet.rules.heat import Heat, heat, score
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import day_span, local_day
 from mailfleet.store import mailboxes
@@ -31,7 +31,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 async def take(fleet: Fleet, mailbox: Mailbox, ref: str, seen: MailboxSeen) -> Taken:
     """Reads the platform's warm-up figures and keeps them under the mailbox's own day. Raises VendorError."""
-    read = await fleet.platform().warmup(ref)
+    read = _sane(await fleet.platform().warmup(ref), _newest(fleet, mailbox))
     found = heat(
         seen.reputation,
         read.inbox if read else None,
@@ -41,6 +41,20 @@ async def take(fleet: Fleet, mailbox: Mailbox, ref: str, seen: MailboxSeen) -> T
     async with fleet.db.transaction() as db:
         await _keep(fleet, db, mailbox, seen, read, found)
         return await _recount(fleet, db, mailbox, found)
+
+
+def _newest(fleet: Fleet, mailbox: Mailbox) -> date:
+    """The vendor counts by its own day, which may be ahead of the mailbox's."""
+    now = fleet.clock.now()
+    return max(local_day(now, mailbox.timezone), now.date())
+
+
+def _sane(read: WarmupReading | None, newest: date) -> WarmupReading | None:
+    """Without days that have not come and counts below zero: such a figure is none (I10)."""
+    if read is None or min(read.sent, read.inbox) < 0:
+        return None
+    by_day = {day: sent for day, sent in read.by_day.items() if day <= newest and sent >= 0}
+    return msgspec.structs.replace(read, by_day=by_day)
 
 
 async def known(fleet: Fleet, db: Connection, mailbox: Mailbox) -> Taken:
@@ -64,7 +78,7 @@ async def _keep(
             platform=platform,
             heat=found.value,
             heat_state=found.state,
-            vendor_reputation=seen.reputation,
+            vendor_reputation=score(seen.reputation),
             warmup_sent=read.sent if read else None,
             warmup_inbox=read.inbox if read else None,
             warmup_spam=read.spam if read else None,

@@ -17,6 +17,7 @@ from mailfleet.rules.autopause import Health, Verdict
 from mailfleet.services import (
     alerts,
     clients,
+    evaluation,
     evidence,
     holds,
     ladder,
@@ -178,8 +179,8 @@ async def read(fleet: Fleet, db: Connection, *, due: bool = True, only: Subject 
         boxes=boxes,
         subjects=subjects,
         found=await evidence.gather(fleet, db, boxes) if subjects else Evidence(sums={}),
-        histories=await _histories(fleet, db, subjects),
-        later=await _later(fleet, db, subjects, known, released, theirs, now),
+        histories=await _histories(fleet, db, _due(subjects) if due else [box.id for box in boxes]),
+        later=await _later(fleet, db, subjects, known, released, theirs, now, [] if due else evaluation.spans(boxes)),
         levels=known,
         released=released,
         held={(h.scope, h.scope_id, h.kind): h for h in await hold_rows.standing(db) if h.actor_kind == "machine"},
@@ -187,8 +188,11 @@ async def read(fleet: Fleet, db: Connection, *, due: bool = True, only: Subject 
     )
 
 
-async def _histories(fleet: Fleet, db: Connection, subjects: Sequence[Subject]) -> Mapping[UUID, History]:
-    looked = [UUID(each.id) for each in subjects if each.scope == "mailbox"]
+def _due(subjects: Sequence[Subject]) -> list[UUID]:
+    return [UUID(each.id) for each in subjects if each.scope == "mailbox"]
+
+
+async def _histories(fleet: Fleet, db: Connection, looked: Sequence[UUID]) -> Mapping[UUID, History]:
     found: dict[UUID, History] = {}
     for start in range(0, len(looked), evidence.AT_ONCE):
         part = looked[start : start + evidence.AT_ONCE]
@@ -204,8 +208,9 @@ async def _later(
     released: Mapping[tuple[str, str], datetime],
     theirs: Mapping[UUID, Fleet],
     now: datetime,
+    besides: Sequence[Wanted],
 ) -> Mapping[Wanted, Sums]:
-    wanted: dict[Wanted, None] = {}
+    wanted: dict[Wanted, None] = dict.fromkeys(besides)
     for each in subjects:
         view, let_go = theirs[each.client_id], released.get((each.scope, each.id))
         asked = ladder.spans(view, each, known.get(each.key), let_go, now).all
