@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.policy.model import default_policy
-from mailfleet.rules import autopause, beta, bounce_bands, complaints
+from mailfleet.rules import autopause, beta, bounce_bands, complaints, ladder
 from mailfleet.rules.autopause import Health, conditions
 
 POLICY = default_policy()
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,23 @@ def test_a_thin_emergency_does_not_stop_everything_yet() -> None:
     assert "pause_all_campaigns" in thin.withheld
     assert thin.factor == 0.5
     assert "send_urgent_alert" in thin.actions
+
+
+@pytest.mark.parametrize(
+    ("sent", "bounced", "band", "factor"),
+    [
+        (20, 1, "elevated", 1.0),
+        (49, 3, "elevated", 1.0),
+        (50, 3, "warning", 0.75),
+        (20, 3, "warning", 0.75),
+        (20, 5, "critical", 0.5),
+    ],
+)
+def test_few_mails_slow_a_mailbox_only_when_it_is_more_likely_than_not(
+    sent: int, bounced: int, band: str, factor: float
+) -> None:
+    step = ladder.look(POLICY, None, ladder.Sample(sent=sent, bounced=bounced), ladder.Sample(), NOW)
+    assert (step.level.band, step.factor) == (band, factor)
 
 
 def test_a_warning_reduces_by_a_quarter() -> None:

@@ -184,6 +184,8 @@ class BounceEvidence(Section, frozen=True):
     band_confidence: Share = 0.90
     """P(rate > band's lower edge) needed before a band's stopping action is taken."""
     band_minimum: Mails = 20
+    slow_minimum: Mails = 50
+    """Of fewer mails only a band that is more likely than not slows: one healthy mailbox in three shows 1 of 20."""
     window_days: Days = 7
     """Bounces of the mails sent in these days; a person's release begins the window anew."""
     calm_confidence: Share = 0.50

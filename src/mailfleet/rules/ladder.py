@@ -83,8 +83,7 @@ def look(
 
 
 def _reached(policy: Policy, standing: Level, reading: bounce_bands.Reading, fresh: Sample, now: datetime) -> Level:
-    enough = reading.sent >= policy.bounce_evidence.band_minimum
-    band = reading.band if enough else "normal"
+    band = _carried(policy, reading)
     higher = _rank(band) > _rank(standing.band) or _rank(reading.proven) > _rank(standing.proven)
     if higher:
         return Level(band=_higher(band, standing.band), proven=_higher(reading.proven, standing.proven), since=now)
@@ -92,6 +91,20 @@ def _reached(policy: Policy, standing: Level, reading: bounce_bands.Reading, fre
         return standing
     down = BANDS[_rank(standing.band) - 1]
     return Level(band=down, proven=_lower(down, standing.proven), since=now)
+
+
+def _carried(policy: Policy, reading: bounce_bands.Reading) -> Band:
+    """The estimate's band, where so many mails carry it: of few, the highest that is more likely than not."""
+    rule, edges = policy.bounce_evidence, policy.bounce_thresholds
+    if reading.sent < rule.band_minimum:
+        return "normal"
+    if reading.sent >= rule.slow_minimum:
+        return reading.band
+    for band in reversed(BANDS[2 : _rank(reading.band) + 1]):
+        edge = bounce_bands.lower_edge(edges, band)
+        if bounce_bands.sure(policy, reading.sent, reading.bounced, edge) >= rule.calm_confidence:
+            return band
+    return _lower(reading.band, "elevated")
 
 
 def _calm(policy: Policy, standing: Level, fresh: Sample, now: datetime) -> bool:
