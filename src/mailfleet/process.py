@@ -196,7 +196,8 @@ def listening(host: str, port: int, *, setting: str) -> socket.socket:
     Raises ConfigError when it is taken; `setting` begins the names of the two settings that say where.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends without delay only where the protocol is named; otherwise answers wait for an ACK.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))

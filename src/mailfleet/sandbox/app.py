@@ -8,9 +8,11 @@ import hashlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +23,7 @@ from mailfleet.sandbox.cloudflare import face as cloudflare
 from mailfleet.sandbox.faults import Fault, answer, faults, meet, wait
 from mailfleet.sandbox.forge import face as forge
 from mailfleet.sandbox.namecheap import face as namecheap
+from mailfleet.sandbox.routing import Indexed
 from mailfleet.sandbox.skew import Shifting, date_header, skew
 from mailfleet.sandbox.smartlead import face as smartlead
 from mailfleet.sandbox.smartlead.deliveries import PROFILES, outbound
@@ -57,8 +60,8 @@ def build(world: World, *, per_minute: int | None = 60, profile: str = "typical"
         *control.routes(world),
         *status_page.routes(world),
     ]
-    inner = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
-    inner.router.redirect_slashes = False
+    inner = Starlette(exception_handlers={404: _unknown, 405: _unknown})
+    inner.router = Indexed(routes)
     return Front(world, inner)
 
 
@@ -79,8 +82,9 @@ class Front:
         if vendor not in _VENDORS:
             await self.inner(scope, receive, send)
             return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.world.still.wait(), _JUMP)
+        if not self.world.still.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.world.still.wait(), _JUMP)
         begun, status, wrong = time.perf_counter(), ["none"], skew(self.world, vendor)
 
         async def noted(message: Message) -> None:
@@ -138,7 +142,7 @@ class Front:
             "method": scope["method"],
             "path": scope["path"],
             "status": int(status) if status.isdigit() else status,
-            "key": _fingerprint(scope),
+            "key": _fingerprint(scope["query_string"], dict(scope["headers"]).get(b"authorization", b"")),
             "ms": round(1000 * (time.perf_counter() - begun), 2),
         }
         self.world.log.add("http", fields | ({"fault": fault.kind} if fault else {}))
@@ -167,9 +171,9 @@ async def _hang(scope: Scope, receive: Receive, fault: Fault, *, cut: bool) -> N
         abort()
 
 
-def _fingerprint(scope: Scope) -> str | None:
+@lru_cache(maxsize=4096)
+def _fingerprint(query: bytes, authorization: bytes) -> str | None:
     """Tells keys apart without showing one."""
-    request = Request(scope)
-    given = request.query_params.get("api_key") or request.headers.get("authorization")
-    given = given or request.query_params.get("ApiKey")
+    asked = QueryParams(query)
+    given = asked.get("api_key") or authorization.decode("latin-1") or asked.get("ApiKey")
     return hashlib.blake2b(given.encode(), digest_size=6).hexdigest() if given else None

@@ -6,6 +6,9 @@ import hashlib
 
 from mailfleet.sandbox.world import World
 
+# 13 hexadecimal digits, which a float holds exactly.
+_PARTS = 16**13
+
 
 def hexes(world: World, length: int, *parts: object) -> str:
     """`length` hexadecimal digits that belong to these parts in this world."""
@@ -15,4 +18,5 @@ def hexes(world: World, length: int, *parts: object) -> str:
 
 def fraction(world: World, *parts: object) -> float:
     """A number from 0 up to but not including 1 that belongs to these parts in this world."""
-    return int(hexes(world, 13, *parts), 16) / 16**13
+    digest = hashlib.blake2b("\x1f".join(map(str, (world.seed, *parts))).encode(), digest_size=7).digest()
+    return (int.from_bytes(digest, "big") >> 4) / _PARTS

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uvicorn
+from uvicorn.loops.auto import auto_loop_factory
 
 from mailfleet.errors import ConfigError
 from mailfleet.sandbox import slack, twilio
@@ -78,8 +79,8 @@ def run(given: argparse.Namespace) -> None:
         raise ConfigError(
             f"Port {given.port} of {HOST} cannot be used: {error.strerror}.", hint="Choose another with --port, or 0."
         ) from error
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(given, listener))
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(_serve(given, listener))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,7 +102,8 @@ def _moment(given: str) -> datetime:
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio sends without delay only where the protocol is named; otherwise every answer waits for an ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))

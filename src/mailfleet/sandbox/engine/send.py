@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as clock_time
@@ -20,7 +21,17 @@ from mailfleet.sandbox.engine.react import react
 from mailfleet.sandbox.reputation import note
 from mailfleet.sandbox.seeds import fraction, hexes
 from mailfleet.sandbox.smartlead.payloads import campaign_event, name_of, sent_event
-from mailfleet.sandbox.smartlead.state import Campaign, LeadMap, Mailbox, Sent, Step, Variant, smartlead, stats_uuid
+from mailfleet.sandbox.smartlead.state import (
+    Campaign,
+    Lead,
+    LeadMap,
+    Mailbox,
+    Sent,
+    Step,
+    Variant,
+    smartlead,
+    stats_uuid,
+)
 from mailfleet.sandbox.world import World
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w ]+?)\s*\}\}")
@@ -252,15 +263,19 @@ def _variant(world: World, lead_map: LeadMap, step: Step) -> Variant | None:
 
 def fill(text: str, lead_map: LeadMap, box: Mailbox) -> str:
     """The text with `{{first_name}}`, custom fields and `%signature%` put in; an unknown field becomes nothing."""
-    lead = lead_map.lead
+    if "{{" in text:
+        text = _PLACEHOLDER.sub(_values(lead_map.lead), text)
+    return text.replace("%signature%", str(box.fields.get("signature") or ""))
+
+
+def _values(lead: Lead) -> Callable[[re.Match[str]], str]:
     values: dict[str, Any] = {
         **{key: value for key, value in lead.fields.items() if key != "custom_fields"},
         **(lead.fields.get("custom_fields") or {}),
         "email": lead.email,
         "name": name_of(lead),
     }
-    done = _PLACEHOLDER.sub(lambda found: str(values.get(found.group(1)) or ""), text)
-    return done.replace("%signature%", str(box.fields.get("signature") or ""))
+    return lambda found: str(values.get(found.group(1)) or "")
 
 
 def _record(world: World, sent: Sent) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from mailfleet.sandbox.reputation import note, placement
 from mailfleet.sandbox.seeds import fraction, hexes
-from mailfleet.sandbox.smartlead.state import STATS_DAYS, Mailbox
+from mailfleet.sandbox.smartlead.state import STATS_DAYS, Mailbox, Warmup
 from mailfleet.sandbox.world import World
 
 # The pool's hosts and where they have their mail.
@@ -59,7 +59,7 @@ def _send(world: World, box: Mailbox, number: int) -> None:
     if warmup is None or not warmup.enabled or not box.smtp_ok or number >= todays_count(world, box):
         return
     day = world.now.date().isoformat()
-    counts = warmup.days.setdefault(day, [0, 0, 0, 0, 0])
+    counts = warmup.days.get(day) or _new_day(world, warmup, day)
     stem = f"{box.address}:{day}:{number}"
     identity = hexes(world, 16, "warm-up id", stem)
     host, provider = _POOL[int(identity[8:10], 16) % len(_POOL)]
@@ -69,8 +69,6 @@ def _send(world: World, box: Mailbox, number: int) -> None:
     warmup.spam += spam
     for at, happened in enumerate((True, spam, fraction(world, "warm-up in", stem) < 0.9, answered, spam)):
         counts[at] += happened
-    for old in [key for key in warmup.days if key < (world.now - timedelta(days=STATS_DAYS + 1)).date().isoformat()]:
-        del warmup.days[old]
     note(world, box, sent=1)
     to = f"{identity[:8]}@{host}"
     world.log.add(
@@ -88,3 +86,12 @@ def _send(world: World, box: Mailbox, number: int) -> None:
             "placed": "spam" if spam else "inbox",
         },
     )
+
+
+def _new_day(world: World, warmup: Warmup, day: str) -> list[int]:
+    """A day's counts, at nothing; days that no answer shows any more are forgotten."""
+    first = (world.now - timedelta(days=STATS_DAYS + 1)).date().isoformat()
+    for old in [key for key in warmup.days if key < first]:
+        del warmup.days[old]
+    warmup.days[day] = [0, 0, 0, 0, 0]
+    return warmup.days[day]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -117,31 +117,39 @@ def listed(ask: Ask) -> list[dict[str, Any]]:
         "isWarmupBlocked", "fetch_campaigns",
     )  # fmt: skip
     offset, most = ask.number("offset", 0, 10**9, 0), ask.number("limit", 1, 100, 100)
-    found = [box for box in ask.vendor.mailboxes.values() if _asked_for(ask, box)]
+    asked = {name: wanted for name, wanted in ask.query.items() if name in _FILTERS}
+    boxes = ask.vendor.mailboxes.values()
+    found = [box for box in boxes if all(_FILTERS[name](ask, box, wanted) for name, wanted in asked.items())]
     return [list_item(ask, box) for box in found[offset : offset + most]]
-
-
-def _asked_for(ask: Ask, box: Mailbox) -> bool:
-    query = ask.query
-    warming = box.warmup is not None and box.warmup.enabled
-    blocked = box.warmup is not None and box.warmup.blocked_reason is not None
-    return all(
-        (
-            query.get("username", "").lower() in str(box.fields["username"]).lower(),
-            query.get("esp", box.fields["type"]) == box.fields["type"],
-            query.get("client_id", str(box.fields["client_id"])) == str(box.fields["client_id"]),
-            query.get("isInUse", str(in_use(ask, box)).lower()) == str(in_use(ask, box)).lower(),
-            query.get("emailWarmupStatus", "ACTIVE" if warming else "INACTIVE")
-            == ("ACTIVE" if warming else "INACTIVE"),
-            query.get("isWarmupBlocked", str(blocked).lower()) == str(blocked).lower(),
-            query.get("isSmtpSuccess", str(box.smtp_ok).lower()) == str(box.smtp_ok).lower(),
-        )
-    )
 
 
 def in_use(ask: Ask, box: Mailbox) -> bool:
     """Whether any campaign has the mailbox."""
     return any(box.id in campaign.mailboxes for campaign in ask.vendor.campaigns.values())
+
+
+def _said(flag_: bool) -> str:
+    return "true" if flag_ else "false"
+
+
+def _warming(box: Mailbox) -> str:
+    return "ACTIVE" if box.warmup is not None and box.warmup.enabled else "INACTIVE"
+
+
+def _blocked(box: Mailbox) -> bool:
+    return box.warmup is not None and box.warmup.blocked_reason is not None
+
+
+# Which accounts a list holds, by what is asked for.
+_FILTERS: dict[str, Callable[[Ask, Mailbox, str], bool]] = {
+    "username": lambda ask, box, wanted: wanted.lower() in str(box.fields["username"]).lower(),
+    "esp": lambda ask, box, wanted: box.fields["type"] == wanted,
+    "client_id": lambda ask, box, wanted: str(box.fields["client_id"]) == wanted,
+    "isInUse": lambda ask, box, wanted: _said(in_use(ask, box)) == wanted,
+    "emailWarmupStatus": lambda ask, box, wanted: _warming(box) == wanted,
+    "isWarmupBlocked": lambda ask, box, wanted: _said(_blocked(box)) == wanted,
+    "isSmtpSuccess": lambda ask, box, wanted: _said(box.smtp_ok) == wanted,
+}
 
 
 def list_item(ask: Ask, box: Mailbox) -> dict[str, Any]:

@@ -97,12 +97,13 @@ def listed(ask: Ask) -> dict[str, Any]:
     )  # fmt: skip
     offset, most = ask.number("offset", 0, 10**9, 0), ask.number("limit", 1, 100, 100)
     wanted = _filter(ask)
-    found = [lead_map for lead_map in campaign.maps.values() if wanted(lead_map)]
+    everyone = campaign.maps.values()
+    found = [item for item in everyone if all(check(item) for check in wanted)] if wanted else list(everyone)
     page = found[offset : offset + most]
     return {"total_leads": str(len(found)), "offset": offset, "limit": most, "data": [row(item) for item in page]}
 
 
-def _filter(ask: Ask) -> Callable[[LeadMap], bool]:
+def _filter(ask: Ask) -> list[Callable[[LeadMap], bool]]:
     query, checks = ask.query, list[Callable[[LeadMap], bool]]()
     state, email_state, number_ = (query.get(name) for name in ("status", "emailStatus", "lead_category_id"))
     if state:
@@ -122,7 +123,7 @@ def _filter(ask: Ask) -> Callable[[LeadMap], bool]:
     ):
         if name in query:
             checks.append(_later(moment_of, moment_in(query[name], name)))
-    return lambda item: all(check(item) for check in checks)
+    return checks
 
 
 def _later(moment_of: Callable[[LeadMap], datetime | None], bound: datetime) -> Callable[[LeadMap], bool]:

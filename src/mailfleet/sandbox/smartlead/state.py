@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -348,15 +347,17 @@ def categories(world: World) -> dict[str, int]:
 
 def stats_uuid(world: World, *parts: object) -> str:
     """A UUID that belongs to these parts in this world."""
-    digest = hashlib.blake2b("\x1f".join(str(part) for part in (world.seed, *parts)).encode(), digest_size=16).digest()
-    return str(uuid.UUID(bytes=digest, version=4))
+    text = hashlib.blake2b("\x1f".join(map(str, (world.seed, *parts))).encode(), digest_size=16).hexdigest()
+    # RFC 9562 4.1 and 5.4: version 4, variant 10.
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def rest_time(moment: datetime | None) -> str | None:
     """ISO 8601 UTC with milliseconds and `Z`, as REST answers carry it."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def hook_time(moment: datetime) -> str:
