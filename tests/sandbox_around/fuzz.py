@@ -24,7 +24,17 @@ from tests.sandbox_around.fuzz_scene import Known, Scene
 
 from mailfleet.sandbox.within import ROOT
 
-FACES = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "control", "status")
+FACES = (
+    "smartlead",
+    "smartdelivery",
+    "smartsenders",
+    "cloudflare",
+    "namecheap",
+    "slack",
+    "twilio",
+    "control",
+    "status",
+)
 _LONGEST_JUMP = 600
 # A login at a host of chance would ask the network.
 _ALWAYS = ("smtp_host", "imap_host")

@@ -114,6 +114,29 @@ class Scene:
         body = {**login, **{name: host[name] for name in _PLACES}, "warmup_enabled": True}
         return (await self.call("POST", "/email-accounts/save", body))["emailAccountId"]
 
+    async def _bought_mail(self) -> Known:
+        """An order that has arrived, and how the next one is placed."""
+        who = ("email", "firstName", "lastName", "company", "country", "city", "addressLineOne", "postalCode", "state")
+        details = dict.fromkeys((*who, "phoneCc", "phone", "languagePreference"), "x")
+
+        def domains(odd: random.Random, path: str) -> list[dict[str, Any]]:
+            name = fresh(odd, path)
+            person = {"mailbox": f"ada@{name}", "first_name": "Ada", "last_name": "Byrne"}
+            return [{"domain_name": name, "mailbox_details": [person]}]
+
+        wanted = domains(random.Random(1), "")
+        body = {"vendor_id": 1, "forwarding_domain": "a.com", "user_details": details, "domains": wanted}
+        order = await self.call("POST", "/place-order", body, host="senders_base_url")
+        await self.inside.advance(self.inside.now + timedelta(hours=3))
+        return {
+            "order_id": order["data"]["order_id"],
+            "email_account": wanted[0]["mailbox_details"][0]["mailbox"],
+            "domains": lambda odd, path: ["a.com"] if "block" in path else domains(odd, path),
+            "user_details": details,
+            "vendor_id": 1,
+            "domain_name": "fresh",
+        }
+
     def _hosted(self, odd: random.Random, path: str) -> str:
         """An address with an account at the mail host: that of the first mailbox, or another."""
         if "initiate" in path:
@@ -165,6 +188,7 @@ class Scene:
         made_test = (await self.call("POST", "/manual", test, host="delivery_base_url"))["id"]
         await self.inside.advance(self.inside.now + timedelta(hours=3))
         copies = await self.call("GET", f"/report/{made_test}/sender-account-wise", host="delivery_base_url")
+        below = {"parent_campaign_id": campaign}
         history = await self.call("GET", f"{at}/leads/{leads[0]['lead']['id']}/message-history")
         numbers: Known = {
             "campaign_id": campaign,
@@ -184,6 +208,11 @@ class Scene:
             "email_ids": [address],
             "to_email": address,
             **await self._several(at, address),
+            **await self._bought_mail(),
+            "sub_sequence_id": (await self.call("POST", "/campaigns/create-subsequence", below))["id"],
+            "teamMemberId": 9001,
+            "team_member_id": 9002,
+            "override_lead_email_account": True,
             **{name: self.inside.info["mailhost"][name] for name in _PLACES},
             **dict.fromkeys(_HOSTED, self._hosted),
             "password": "pw",

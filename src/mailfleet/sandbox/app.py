@@ -29,7 +29,17 @@ from mailfleet.sandbox.smartlead import face as smartlead
 from mailfleet.sandbox.smartlead.deliveries import PROFILES, outbound
 from mailfleet.sandbox.world import World
 
-_VENDORS = ("smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "status", *forge.VENDORS)
+_VENDORS = (
+    "smartlead",
+    "smartdelivery",
+    "smartsenders",
+    "cloudflare",
+    "namecheap",
+    "slack",
+    "twilio",
+    "status",
+    *forge.VENDORS,
+)
 _ABORT = "sandbox.abort"
 _UNLIMITED = 10**9
 _JUMP = 10.0

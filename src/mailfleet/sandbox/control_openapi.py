@@ -18,7 +18,7 @@ _GIVEN: dict[str, Schema] = {
     "at": TEXT,
     "until": TEXT,
     "days": {"type": "number", "exclusiveMinimum": 0},
-    "vendor": {"enum": ["smartlead", "smartdelivery", "cloudflare", "namecheap", "slack", "twilio", "status"]},
+    "vendor": {"enum": ["smartlead", "smartdelivery", "smartsenders", "cloudflare", "namecheap", "slack", "twilio"]},
     "path": TEXT,
     "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
     "times": optional({"type": "integer", "minimum": 1}),

@@ -30,6 +30,7 @@ from mailfleet.sandbox.mail.smtp import MailServers
 from mailfleet.sandbox.namecheap import face as namecheap
 from mailfleet.sandbox.smartlead.deliveries import PROFILES
 from mailfleet.sandbox.smartlead.http import API, DELIVERY
+from mailfleet.sandbox.smartlead.senders import SENDERS
 from mailfleet.sandbox.smartlead.state import smartlead
 from mailfleet.sandbox.world import START, World
 
@@ -173,6 +174,7 @@ def info(world: World, root: str, names: DnsServers | None, mail: MailServers) -
             "base_url": root + API,
             "api_key": vendor.api_key,
             "delivery_base_url": root + DELIVERY,
+            "senders_base_url": root + SENDERS,
             "webhook_secret": vendor.webhook_secret,
         },
         **forge_control.info(world, root),

@@ -21,7 +21,7 @@ _MOMENT = re.compile(
 def skew(world: World, vendor: str) -> float:
     """By how many seconds a vendor's clock is wrong."""
     held: Mapping[str, float] = world.state.get("skew", {})
-    return held.get(vendor, held.get("smartlead", 0.0) if vendor == "smartdelivery" else 0.0)
+    return held.get(vendor, held.get("smartlead", 0.0) if vendor in ("smartdelivery", "smartsenders") else 0.0)
 
 
 def shifted(text: str, seconds: float) -> str:

@@ -19,14 +19,15 @@ from mailfleet.sandbox.smartlead.state import Mailbox, rest_time
 from mailfleet.sandbox.smartlead.warmups import WARMUP, apply_warmup
 from mailfleet.sandbox.world import World
 
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+# A domain that DNS can be asked about: who mails from another could never be judged.
+_ADDRESS = re.compile(r"[^@\s]+@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,61}", re.IGNORECASE)
 _LIMITS: dict[str, Rule] = {
     "max_email_per_day": number(low=0, high=2000),
     "custom_tracking_url": text(),
     "bcc": text(),
     "signature": text(),
     "client_id": number(),
-    "time_to_wait_in_mins": number(low=0),
+    "time_to_wait_in_mins": number(low=0, high=10**6),
     "is_suspended": flag(),
 }
 # smartlead: email-accounts/add-smtp
@@ -234,8 +235,7 @@ def _warmup_shared(ask: Ask, box: Mailbox) -> dict[str, Any] | None:
 async def save(ask: Ask) -> Response | dict[str, Any]:
     """Creates (`id` null) or updates an account; logs in over SMTP and IMAP before it answers."""
     given = ask.body(SAVE)
-    if not _ADDRESS.fullmatch(given["from_email"]):
-        raise said('"from_email" must be a valid email')
+    _check_address(given)
     number_ = given.pop("id", None)
     held = _by_id(ask, int(number_)) if number_ is not None else None
     if held is None and any(
@@ -261,6 +261,7 @@ async def save(ask: Ask) -> Response | dict[str, Any]:
 def save_oauth(ask: Ask) -> Response | dict[str, Any]:
     """Connects a Gmail or Outlook account by a token; no password is kept, and no login by password is made."""
     given = ask.body(OAUTH)
+    _check_address(given)
     number_ = given.pop("id", None)
     held = _by_id(ask, int(number_)) if number_ is not None else None
     taken = {box.address.lower() for box in ask.vendor.mailboxes.values()}
@@ -275,6 +276,11 @@ def save_oauth(ask: Ask) -> Response | dict[str, Any]:
     key = box.warmup.key_id if box.warmup else None
     message = "Email account added/updated successfully!"
     return {"ok": True, "message": message, "emailAccountId": box.id, "warmupKey": key}
+
+
+def _check_address(given: Mapping[str, Any]) -> None:
+    if not _ADDRESS.fullmatch(given["from_email"]):
+        raise said('"from_email" must be a valid email')
 
 
 def _by_id(ask: Ask, number: int) -> Mailbox:

@@ -32,7 +32,7 @@ SCHEDULE: dict[str, Rule] = {
     "days_of_the_week": many(number(required=True, low=0, high=6), required=True, most=7),
     "start_hour": text(required=True),
     "end_hour": text(required=True),
-    "min_time_btw_emails": number(required=True, low=3),
+    "min_time_btw_emails": number(required=True, low=3, high=10**6),
     "max_new_leads_per_day": number(low=0),
     "schedule_start_time": text(),
 }
@@ -54,7 +54,7 @@ SETTINGS: dict[str, Rule] = {
         {
             "ignoreOOOasReply": flag(),
             "autoReactivateOOO": flag(),
-            "reactivateOOOwithDelay": number(low=0),
+            "reactivateOOOwithDelay": number(low=0, high=3650),
             "autoCategorizeOOO": flag(),
         }
     ),
@@ -138,11 +138,12 @@ def create(ask: Ask) -> dict[str, Any]:
     given = ask.body(CREATE)
     if given.get("client_id") is not None and given["client_id"] not in ask.vendor.clients:
         raise failed(f"Client id - {given['client_id']} not found.")
-    campaign = _new(ask, given.get("name") or "Untitled Campaign", given.get("client_id"))
+    campaign = drafted(ask, given.get("name") or "Untitled Campaign", given.get("client_id"))
     return {"ok": True, "id": campaign.id, "name": campaign.name, "created_at": rest_time(campaign.created_at)}
 
 
-def _new(ask: Ask, name: str, client_id: int | None) -> Campaign:
+def drafted(ask: Ask, name: str, client_id: int | None) -> Campaign:
+    """A new campaign with nothing in it."""
     now = ask.world.now
     campaign = Campaign(ask.vendor.new_id("campaign"), name, now, now, client_id)
     ask.vendor.campaigns[campaign.id] = campaign
@@ -166,7 +167,7 @@ def duplicate(ask: Ask) -> dict[str, Any]:
     source = ask.vendor.campaigns.get(numbered(ask.path["campaign_id"]) or 0)
     if source is None:
         raise Refusal(500, {"message": "Invalid campaign Id!"})
-    made = _new(ask, f"Copy of {source.name}", source.client_id)
+    made = drafted(ask, f"Copy of {source.name}", source.client_id)
     made.schedule, made.min_gap, made.max_new = source.schedule, source.min_gap, source.max_new
     made.settings, made.mailboxes = dict(source.settings), dict(source.mailboxes)
     made.steps = [copied(ask, step) for step in source.steps]

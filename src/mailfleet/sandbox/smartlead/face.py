@@ -15,9 +15,13 @@ from mailfleet.sandbox.smartlead import (
     inbox,
     leads,
     lists,
+    mail,
     openapi,
     placement,
+    senders,
     stats,
+    subsequences,
+    team,
     views,
     warmups,
     webhooks,
@@ -27,7 +31,11 @@ from mailfleet.sandbox.world import World
 
 # Clients stand before accounts: /email-accounts/tag-list must not be taken for an account's id.
 # Lists stand before leads: /leads/push-to-list must not be taken for a lead's id.
+# Mail, team and subsequences stand before accounts and campaigns for the same reason.
 _FACES = (
+    mail,
+    team,
+    subsequences,
     clients,
     accounts,
     warmups,
@@ -42,6 +50,7 @@ _FACES = (
     leads,
     campaigns,
     placement,
+    senders,
 )
 
 
@@ -51,5 +60,6 @@ def routes(world: World, per_minute: int = 60) -> list[BaseRoute]:
     described = [
         published("/smartlead/openapi.json", openapi.main_host()),
         published("/smartdelivery/openapi.json", openapi.placement_host()),
+        published("/smartsenders/openapi.json", openapi.senders_host()),
     ]
     return [*described, *(entry for face in _FACES for entry in face.routes(world, limit))]

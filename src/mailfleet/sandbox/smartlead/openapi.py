@@ -21,9 +21,13 @@ from mailfleet.sandbox.smartlead import (
     inbox,
     leads,
     lists,
+    mail,
     placement,
+    senders,
     sequences,
     shapes,
+    subsequences,
+    team,
     views,
     warmups,
     webhooks,
@@ -67,8 +71,15 @@ MAIN: tuple[Entry, ...] = (
     ("DELETE", "/email-accounts/tag-mapping", clients.MAPPING, "", shapes.SUCCESS),
     ("POST", "/email-accounts/tag-list", clients.TAG_LIST, "", shapes.MAILBOX_TAGS),
     ("POST", "/tags", clients.TAG, "", shapes.ID_ONLY),
+    ("POST", "/email-accounts/multi/fetch-messages", {}, "", shapes.MAIL_OF_SEVERAL),
+    ("POST", _A + "/fetch-messages", mail.FETCH, "", shapes.MAIL_OF_ONE),
     ("GET", "/campaigns", None, "client_id include_tags", listing(shapes.CAMPAIGN)),
     ("POST", "/campaigns/create", campaigns.CREATE, "", shapes.CREATED),
+    ("POST", "/campaigns/create-subsequence", subsequences.CREATE, "",
+     shapes.fields("ok:f success:f id:n subsequence_id:n")),
+    ("POST", "/campaigns/update-lead-email-account", team.MOVE, "", shapes.SUCCESS),
+    ("POST", _C + "/team-member", team.OF_CAMPAIGN, "", shapes.SUCCESS),
+    ("POST", _C + "/message-history-for-leads/{token}", mail.HISTORIES, "event_time_gt", shapes.HISTORIES),
     ("GET", "/campaigns/all-leads-activities", None, f"{_PAGE} event_time_gt", shapes.ACTIVITIES),
     ("GET", _C, None, "", shapes.CAMPAIGN),
     ("DELETE", _C, None, "", shapes.OK),
@@ -126,6 +137,8 @@ MAIN: tuple[Entry, ...] = (
     ("PATCH", "/master-inbox/update-category", views.CATEGORY, "", shapes.SUCCESS),
     ("PATCH", "/master-inbox/update-revenue", views.REVENUE, "", shapes.SUCCESS),
     ("PATCH", "/master-inbox/resume-lead", views.RESUME, "", shapes.SUCCESS),
+    ("POST", "/master-inbox/update-team-member", team.OF_LEAD, "", shapes.GIVEN),
+    ("POST", "/master-inbox/push-to-subsequence", subsequences.PUSH, "", shapes.PUSHED_DOWN),
     ("POST", "/master-inbox/set-reminder", views.REMINDER, "", shapes.SUCCESS),
     ("POST", "/master-inbox/create-note", crm.NOTE, "", shapes.data(shapes.NOTE, "success")),
     ("POST", "/master-inbox/create-task", crm.TASK, "", shapes.data(shapes.TASK, "success")),
@@ -197,6 +210,17 @@ PLACEMENT: tuple[Entry, ...] = (
     ("PUT", "/{test_id}/stop", None, "", shapes.OK),
     ("GET", "/{test_id}", None, "", shapes.PLACEMENT_TEST),
 )  # fmt: skip
+BOUGHT: tuple[Entry, ...] = (
+    ("GET", "/get-vendors", None, "", shapes.data(listing(shapes.fields("id:n name:t")))),
+    ("GET", "/search-domain", None, "domain_name vendor_id", shapes.data(listing(shapes.OFFER))),
+    ("POST", "/auto-generate-mailboxes", senders.GENERATE, "", shapes.data(listing(shapes.GENERATED))),
+    ("POST", "/place-order", senders.ORDER, "", shapes.data(shapes.fields("order_id:t status:t"))),
+    ("GET", "/get-domain-list", None, "", shapes.data(listing(shapes.BOUGHT_DOMAIN))),
+    ("GET", "/order-details", None, "order_id", shapes.data(shapes.ORDER)),
+    ("GET", "/auth-secret", None, "email_account", shapes.data(shapes.fields("otp:d expires_in:n"))),
+)  # fmt: skip
+# Bodies that are no object.
+_LISTS: Mapping[str, Rule] = {"/email-accounts/multi/fetch-messages": mail.SEVERAL}
 # Answers that are not JSON.
 _OTHER_TYPES = {_C + "/leads-export": "text/csv", _C + "/reply-email-thread": "text/html"}
 # Statuses that only these endpoints answer with, beside those that all do.
@@ -226,6 +250,11 @@ def placement_host() -> dict[str, Any]:
     return description(PLACEMENT, DELIVERY, "SmartDelivery (sandbox)")
 
 
+def senders_host() -> dict[str, Any]:
+    """The host of bought domains."""
+    return description(BOUGHT, senders.SENDERS, "SmartSenders (sandbox)")
+
+
 def _operation(
     base: str, method: str, path: str, body: Mapping[str, Rule] | None, query: str, answer: Schema
 ) -> Operation:
@@ -239,7 +268,7 @@ def _operation(
         path=base + path,
         summary=f"{method} {path}",
         answers=answers,
-        body=None if body is None else taken(body),
+        body=_rule(_LISTS[path]) if path in _LISTS else None if body is None else taken(body),
         query=dict.fromkeys(query.split(), TEXT),
     )
 

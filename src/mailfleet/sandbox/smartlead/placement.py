@@ -38,7 +38,7 @@ PLAN: dict[str, Rule] = {
     **TEST,
     "schedule_start_time": text(),
     "test_end_date": text(),
-    "every_days": number(low=1),
+    "every_days": number(low=1, high=3650),
     "tz": text(),
     "days": many(number(low=0, high=6)),
     "start_hour": text(),

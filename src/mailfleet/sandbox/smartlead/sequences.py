@@ -22,7 +22,7 @@ _STEP = group(
     {
         "id": number(),
         "seq_number": number(required=True, low=1, high=20),
-        "seq_delay_details": group({"delay_in_days": number(required=True, low=0)}, required=True),
+        "seq_delay_details": group({"delay_in_days": number(required=True, low=0, high=3650)}, required=True),
         "subject": text(),
         "email_body": text(),
         "seq_variants": many(_VARIANT),

@@ -217,3 +217,25 @@ def by_sender(of: Schema) -> Schema:
 COPY = fields("id:n reply_id:n email:t esp:t folder:t")
 HEADERS = fields("", headers={"type": "object", "additionalProperties": TEXT})
 SUMMARY = listing(fields("email:t placement_score:n inbox:n tab:n spam:n"))
+
+_MESSAGE = fields(
+    "messageId:t threadId:t subject:t from:t to:t timestamp:m date:t snippet:t sizeEstimate:n",
+    folders=listing(fields("id:t name:t")),
+    labelIds=listing(TEXT),
+)
+_FOUND = fields("totalCount:n processedCount:n", messages=listing(_MESSAGE), folders=listing(fields("name:t count:n")))
+MAIL_OF_ONE = fields("success:f accountId:d", data=_FOUND)
+_READ = obj({"account_id": NUMBER, "status": {"enum": ["success", "error"]}}, {"data": _FOUND, "error": TEXT})
+MAIL_OF_SEVERAL = fields("", results=listing(_READ), summary=fields("total:n success:n error:n"))
+HISTORIES: Schema = {"type": "object", "additionalProperties": listing(_HISTORY)}
+GIVEN = fields("success:f message:t", data=fields("email_lead_map_id:n team_member_id:n assigned_at:m"))
+PUSHED_DOWN = fields(
+    "success:f message:t",
+    data=fields("email_lead_map_id:n parent_campaign_id:n sub_sequence_id:n will_start_at:m stop_on_parent_reply:f"),
+)
+OFFER = fields("domain_name:t price:x")
+GENERATED = fields("domain_name:t", mailbox_details=listing(fields("mailbox:t first_name:t last_name:t")))
+BOUGHT_DOMAIN = fields("domain_name:t vendor_id:n order_id:t status:t", email_accounts=listing(TEXT))
+ORDER = fields(
+    "order_id:t status:t domain:t created_at:m expires_at:m", email_accounts=listing(fields("email:t password:t"))
+)

@@ -187,6 +187,8 @@ class LeadMap:
     read: bool = False
     revenue: float = 0.0
     reminder: datetime | None = None
+    # Who of the team looks after it; nobody is the owner.
+    member: int | None = None
     # Raised whenever a pause, resume or stop makes queued work out of date.
     version: int = 0
 

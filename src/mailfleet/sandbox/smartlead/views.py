@@ -17,7 +17,7 @@ from mailfleet.sandbox.smartlead.check import Rule, failed, flag, number, text
 from mailfleet.sandbox.smartlead.http import Ask, Limit, route, whole
 from mailfleet.sandbox.smartlead.inbox import said_so_far
 from mailfleet.sandbox.smartlead.leads import moment_in, resume_lead
-from mailfleet.sandbox.smartlead.state import LeadMap, categories, rest_time
+from mailfleet.sandbox.smartlead.state import LeadMap, categories, rest_time, smartlead
 from mailfleet.sandbox.world import World
 
 _RECENT = timedelta(days=7)
@@ -30,7 +30,7 @@ VIEWS: dict[str, Callable[[World, LeadMap], bool]] = {
     "snoozed": lambda world, item: item.resting_until is not None and item.resting_until > world.now,
     "reminders": lambda world, item: item.reminder is not None,
     "archived": lambda world, item: item.replied and item.status in ("STOPPED", "BLOCKED") and item.read,
-    "assigned-me": lambda world, item: item.replied and item.sent[-1].at > world.now - _RECENT,
+    "assigned-me": lambda world, item: item.replied and _owners(world, item),
     "views": lambda world, item: item.replied,
 }
 LIST: dict[str, Rule] = {
@@ -46,7 +46,7 @@ CATEGORY: dict[str, Rule] = {
     "category_id": Rule(kind="integer", required=True),
 }
 REVENUE: dict[str, Rule] = {"email_lead_map_id": _WHICH, "revenue": Rule(kind="number", required=True, low=0)}
-RESUME: dict[str, Rule] = {"email_lead_map_id": _WHICH, "resume_delay_days": number(low=0)}
+RESUME: dict[str, Rule] = {"email_lead_map_id": _WHICH, "resume_delay_days": number(low=0, high=3650)}
 REMINDER: dict[str, Rule] = {"email_lead_map_id": _WHICH, "reminder_time": text(required=True), "message": text()}
 
 
@@ -70,6 +70,13 @@ def routes(world: World, limit: Limit) -> list[BaseRoute]:
 
 def _interesting(world: World) -> set[int]:
     return {categories(world)[name] for name in ("Interested", "Meeting Request")}
+
+
+def _owners(world: World, item: LeadMap) -> bool:
+    """Whether the owner looks after it: given to the owner, or to nobody and written to lately."""
+    if item.member is not None:
+        return item.member == smartlead(world).user_id
+    return item.sent[-1].at > world.now - _RECENT
 
 
 def row(item: LeadMap) -> dict[str, Any]:
