@@ -105,15 +105,15 @@ class Front:
 
         fault = meet(self.world, vendor, scope["method"], scope["path"])
         try:
-            await self._served(scope, receive, Shifting(noted, wrong) if wrong else noted, fault)
+            await self._served(vendor, scope, receive, Shifting(noted, wrong) if wrong else noted, fault)
         finally:
             self._log(scope, vendor, status[0], begun, fault)
 
-    async def _served(self, scope: Scope, receive: Receive, send: Send, fault: Fault | None) -> None:
+    async def _served(self, vendor: str, scope: Scope, receive: Receive, send: Send, fault: Fault | None) -> None:
         if fault is None:
             await self.inner(scope, receive, send)
             return
-        instead = answer(fault)
+        instead = answer(fault, vendor)
         if instead is not None:
             await instead(scope, receive, send)
         elif fault.kind in ("timeout_before", "reset"):

@@ -36,6 +36,22 @@ _BANNED = (
 _BAD_GATEWAY = (
     "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 )
+# How others than Smartlead say that there were too many calls (their rate limit pages).
+_THROTTLED: Mapping[str, Mapping[str, Any]] = {
+    "slack": {"ok": False, "error": "ratelimited"},
+    "twilio": {
+        "code": 20429,
+        "message": "Too Many Requests",
+        "more_info": "https://www.twilio.com/docs/errors/20429",
+        "status": 429,
+    },
+    "cloudflare": {
+        "result": None,
+        "success": False,
+        "errors": [{"code": 971, "message": "Please wait and consider throttling your request speed"}],
+        "messages": [],
+    },
+}
 # What a hostile world does to requests by itself: share of requests, kind.
 _HOSTILE = (
     (0.010, "429"), (0.006, "502"), (0.004, "500"), (0.003, "reset"), (0.002, "reset_after"), (0.002, "slow"),
@@ -135,10 +151,10 @@ def _by_chance(world: World, held: Faults, vendor: str) -> Fault | None:
     return None
 
 
-def answer(fault: Fault) -> Response | None:
+def answer(fault: Fault, vendor: str) -> Response | None:
     """The answer a fault gives in the vendor's place; None for the kinds that are not an answer."""
     if fault.kind.startswith("429"):
-        return _throttled(fault)
+        return _throttled(fault, vendor)
     if fault.kind == "401":
         return JSONResponse({"message": "Invalid API Key"}, 401)
     if fault.kind == "403_html":
@@ -148,16 +164,20 @@ def answer(fault: Fault) -> Response | None:
     if fault.kind == "500":
         return JSONResponse({"message": fault.text or "Internal Server Error"}, 500)
     if fault.kind == "200_false":
+        if vendor == "slack":
+            return JSONResponse({"ok": False, "error": fault.text or "internal_error"})
         return JSONResponse({"ok": False, "message": fault.text or "Something went wrong, please try again later"})
     return None
 
 
-def _throttled(fault: Fault) -> Response:
+def _throttled(fault: Fault, vendor: str) -> Response:
     seconds = int(fault.seconds) if fault.seconds != 3600.0 else 2
-    if fault.kind != "429_date":
-        return too_many(seconds, {}, retry_after=fault.kind == "429")
     # RFC 9110 10.2.3: seconds or a date; a proxy in front of a vendor may send either.
-    return too_many(seconds, {"Retry-After": formatdate(time.time() + seconds, usegmt=True)}, retry_after=False)
+    date = formatdate(time.time() + seconds, usegmt=True)
+    later = {"429": {"Retry-After": str(seconds)}, "429_date": {"Retry-After": date}}.get(fault.kind, {})
+    if vendor in _THROTTLED:
+        return JSONResponse(_THROTTLED[vendor], 429, headers=later)
+    return too_many(seconds, later, retry_after=fault.kind == "429")
 
 
 def start(world: World, given: Mapping[str, Any]) -> dict[str, Any]:
