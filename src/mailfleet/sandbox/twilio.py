@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mailfleet.sandbox.describe import NUMBER, TEXT, Operation, document, obj, published
+from mailfleet.sandbox.describe import NUMBER, TEXT, Operation, Schema, document, obj, published
 from mailfleet.sandbox.seeds import hexes
 from mailfleet.sandbox.smartlead.deliveries import outbound
 from mailfleet.sandbox.world import World
@@ -82,12 +82,16 @@ def _description(base: str) -> dict[str, Any]:
         path=base + ".json",
         summary="Sends a message",
         answers={201: good, 400: bad, 401: bad},
-        body=obj({"To": TEXT, "Body": TEXT}, {"From": TEXT, "MessagingServiceSid": TEXT, "StatusCallback": TEXT}),
+        body={"anyOf": [_body("From"), _body("MessagingServiceSid")]},
         body_type="application/x-www-form-urlencoded",
     )
     answers = {200: good, 401: bad, 404: bad}
     read = Operation(method="GET", path=base + "/{sid}.json", summary="Reads a message", answers=answers)
     return document("Twilio Messages (sandbox)", [send, read], {"account": {"type": "http", "scheme": "basic"}})
+
+
+def _body(sender: str) -> Schema:
+    return obj({"To": TEXT, "Body": TEXT, sender: TEXT}, {"StatusCallback": TEXT})
 
 
 def _guarded(
