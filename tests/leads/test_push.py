@@ -13,7 +13,7 @@ import pytest
 from tests.leads.files import people, row, write
 
 from mailfleet.errors import NotAllowed, Unavailable
-from mailfleet.services import dedup, holds, imports, mirror, push, suppression, worker
+from mailfleet.services import clients, dedup, holds, imports, mirror, push, suppression, worker
 from mailfleet.services.campaign_parts import config_of
 from mailfleet.store import ownership, suppressions
 
@@ -304,6 +304,21 @@ async def test_nothing_is_pushed_on_knowledge_too_old(running: Any, tmp_path: Pa
         await go(running)
     assert "was not read since" in refused.value.reasons[0]
     assert [each.age_minutes for each in await mirror.state(running.fleet)] == [25 * 60]
+
+
+@pytest.mark.parametrize("one", [True, False])
+async def test_dots_and_tags_make_no_other_person_where_the_policy_says_so(
+    running: Any, tmp_path: Path, one: bool
+) -> None:
+    await clients.put_client(running.fleet, "agency-os", name="Agency OS", policy={"dedup": {"one_mailbox": one}})
+    rows = [row(f"{name}@gmail.com") for name in ("in.vented.a", "inventeda+x", "inventedb", "invented.c+y")]
+    await fill(running, tmp_path, [*rows, row("a.b@firm-mfdemo.com"), row("ab@other-mfdemo.com", company="Other")])
+    await suppression.add(running.fleet, "inventedb+old@gmail.com")
+    await suppression.add(running.fleet, "inventedc@gmail.com")
+    await go(running)
+    both = ["a.b@firm-mfdemo.com", "ab@other-mfdemo.com", "in.vented.a@gmail.com"]
+    others = ["inventeda+x@gmail.com", "inventedb@gmail.com", "invented.c+y@gmail.com"]
+    assert sorted(running.desk.calls) == sorted([*both, *([] if one else others)])
 
 
 @pytest.mark.parametrize("scope", ["address", "person"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.errors import Ambiguous, Drift, RateLimited, TimedOut, Unauthorized
-from mailfleet.policy.model import default_policy
+from mailfleet.policy.model import Legal, default_policy
 from mailfleet.rules import address, errors_matrix, escalation, legal
 
 POLICY = default_policy()
@@ -26,6 +26,14 @@ def test_role_free_and_international_addresses() -> None:
     assert address.normalise("jo@googlemail.com").free
     assert address.normalise("jö@bücher.de").registrable == "xn--bcher-kva.de"
     assert address.normalise("jo@xn--bcher-kva.de").norm == address.normalise("jo@bücher.de").norm
+
+
+@pytest.mark.parametrize(
+    ("basis", "opened"), [({}, False), ({"subscriber": "Plc"}, True), ({"subscriber": "sole trader"}, False)]
+)
+def test_a_subscriber_that_is_no_company_counts_as_a_person(basis: dict[str, object], opened: bool) -> None:
+    law = Legal(individual_countries=("GB",))
+    assert legal.gate(law, country="GB", source="fair", basis=basis).open == opened
 
 
 @given(st.lists(st.sampled_from(["a", "www", "city", "kobe", "jp", "ck", "com", "au", "co", "uk", "github", "io"]),

@@ -265,6 +265,8 @@ class Dedup(Section, frozen=True):
     key_fields: tuple[Literal["email"], ...] = ("email",)
     secondary_check: tuple[Literal["company", "domain"], ...] = ("company", "domain")
     time_window_days: Days = 90
+    one_mailbox: bool = False
+    """Dots and tags in an address do not make another person where the provider reads over them (Gmail, Outlook, …)."""
     mirror_hours: Hours = 6
     """How old the copy of a platform's own leads may become before a push reads it again."""
     mirror_max_hours: Hours = 24
@@ -517,6 +519,10 @@ class Legal(Section, frozen=True):
     strict_countries: tuple[str, ...] = ("AU",)
     """Countries where a lead without a complete legal basis is blocked."""
     unknown_country_is_strict: bool = True
+    individual_countries: tuple[str, ...] = ()
+    """Countries where only a company goes without a complete basis: any other subscriber counts as a person (L3)."""
+    corporate: tuple[str, ...] = ("corporate", "company", "limited", "llp", "plc", "public")
+    """What a list's `subscriber` says of such a one."""
     basis_fields: tuple[str, ...] = ("basis", "evidence", "captured_at", "role", "relevance")
     """What a complete record holds."""
     bases: tuple[str, ...] = ("consent", "inferred", "conspicuous_publication", "legitimate_interest")

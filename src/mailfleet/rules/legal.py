@@ -26,7 +26,7 @@ def gate(legal: Legal, *, country: str, source: str, basis: Mapping[str, object]
         return Gate(open=False, rule="no_marketing_statement", detail="the address was published with a refusal (L2)")
     if legal.source_required and not source.strip():
         return Gate(open=False, rule="no_source", detail="where the address comes from is not recorded (L4)")
-    if not is_strict(legal, country):
+    if not is_strict(legal, country, subscriber=str(basis.get("subscriber") or "")):
         return Gate(open=True)
     lacking = [name for name in legal.basis_fields if not str(basis.get(name) or "").strip()]
     if lacking:
@@ -37,9 +37,11 @@ def gate(legal: Legal, *, country: str, source: str, basis: Mapping[str, object]
     return Gate(open=True)
 
 
-def is_strict(legal: Legal, country: str) -> bool:
-    """Is a complete legal basis needed there?"""
+def is_strict(legal: Legal, country: str, *, subscriber: str = "") -> bool:
+    """Is a complete legal basis needed there? An unknown subscriber is a person (L3)."""
     code = country.strip().upper()
+    if code in legal.individual_countries and subscriber.strip().lower() not in legal.corporate:
+        return True
     return code in legal.strict_countries or (not code and legal.unknown_country_is_strict)
 
 

@@ -28,6 +28,7 @@ def checks(fleet: Fleet, campaign_id: UUID | None = None) -> Checks:
         blocked_statuses=rule.status_blocklist,
         by_domain="domain" in rule.secondary_check,
         by_company="company" in rule.secondary_check,
+        one_mailbox=rule.one_mailbox,
     )
 
 

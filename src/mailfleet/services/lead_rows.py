@@ -34,11 +34,12 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "captured_at": ("captured_at", "evidence_at", "basis_captured_at", "evidence_captured_at", "legal_captured_at"),
     "role": ("role", "job_title", "title", "position", "job_role", "legal_role"),
     "relevance": ("relevance", "relevance_note", "legal_relevance"),
+    "subscriber": ("subscriber", "subscriber_type", "legal_subscriber"),
     "no_marketing_statement": ("no_marketing_statement", "no_marketing", "no_marketing_seen"),
 }  # fmt: skip
 """Our field → the column names it is recognised by, folded."""
 
-BASIS = ("basis", "evidence", "captured_at", "role", "relevance", "no_marketing_statement")
+BASIS = ("basis", "evidence", "captured_at", "role", "relevance", "subscriber", "no_marketing_statement")
 LONGEST = 2000
 
 

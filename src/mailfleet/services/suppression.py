@@ -82,7 +82,8 @@ async def suppress(
         db, pepper=fleet.suppression_key, scope=scope, key=key, client_id=client_id, reason=reason, source=source,
         evidence=evidence or {}, by=fleet.actor, at=now,
     )  # fmt: skip
-    named = await ownership.lock_named(db, scope=scope, key=key, client_id=client_id)
+    of = "mailbox" if scope == "address" and fleet.policy.dedup.one_mailbox else scope
+    named = await ownership.lock_named(db, scope=of, key=key, client_id=client_id)
     stopped = await stop_named(fleet, db, named, reason=f"suppressed: {reason}", culprit=f"{scope} {reason}")
     if new and scope != "person" and client_id is None:
         await commands.block(fleet, db, [key])

@@ -49,6 +49,7 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     blocked_statuses: Sequence[str]
     by_domain: bool
     by_company: bool
+    one_mailbox: bool = False
 
 
 _CONTACT: LiteralString = """select i.n, {order}, {rule}, 'lead ' || k.lead_id
@@ -94,6 +95,23 @@ _VERDICTS: LiteralString = (
              join mailfleet.suppressions s on s.key is null and s.key_hash = h.hash
                                               and (s.client_id is null or s.client_id = h.client_id)
         union all
+        select i.n, 1, 'suppressed', s.reason || ' ' || s.id from incoming i join mailfleet.suppressions s
+        on s.scope = 'address' and (s.client_id is null or s.client_id = i.client_id)
+           and s.key = mailfleet.mailbox_of(i.email_norm)
+        where %(one_mailbox)s and i.free_mail
+        union all
+        select i.n, 1, 'suppressed', s.reason || ' ' || s.id from incoming i join mailfleet.suppressions s
+        on s.scope = 'address' and (s.client_id is null or s.client_id = i.client_id)
+           and mailfleet.mailbox_of(s.key) <> s.key
+           and mailfleet.mailbox_of(s.key) collate "C" = mailfleet.mailbox_of(i.email_norm)
+        where %(one_mailbox)s and i.free_mail
+        union all
+        select i.n, 3, 'at_vendor', o.platform || ', lead ' || x.id
+        from incoming i join mailfleet.leads x
+             on x.free_mail and mailfleet.mailbox_of(x.email_norm) collate "C" = mailfleet.mailbox_of(i.email_norm)
+             join mailfleet.lead_ownership o on o.lead_id = x.id
+        where %(one_mailbox)s and i.free_mail and x.id is distinct from i.lead_id and o.state <> 'released'
+        union all
         select i.n, 2, 'status_blocklist', x.email_status || ', lead ' || x.id
         from incoming i join mailfleet.leads x on x.email_norm = i.email_norm
         where x.email_status = any(%(blocked)s)
@@ -115,7 +133,9 @@ _VERDICTS: LiteralString = (
     + """),
     hit as materialized (select distinct on (n) n, rule, culprit from hits order by n, rank, culprit),
     free as materialized (
-        select i.n, i.lead_id, i.email_norm, i.domain, i.company_norm, i.free_mail
+        select i.n, i.lead_id, i.domain, i.company_norm, i.free_mail,
+               case when %(one_mailbox)s and i.free_mail then mailfleet.mailbox_of(i.email_norm)
+                    else i.email_norm end as email_norm
         from incoming i where not exists (select 1 from hit where hit.n = i.n)),
     one_address as (select email_norm as key, min(n) as first from free group by 1 having count(*) > 1),
     of_address as materialized (
@@ -213,4 +233,5 @@ def _arguments(checks: Checks, pepper: bytes) -> dict[str, object]:
         "blocked": list(checks.blocked_statuses),
         "by_domain": checks.by_domain,
         "by_company": checks.by_company,
+        "one_mailbox": checks.one_mailbox,
     }

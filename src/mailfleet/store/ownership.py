@@ -291,7 +291,10 @@ async def suppressed_live(db: Connection, *, since: datetime | None, limit: int 
 
 
 async def lock_named(db: Connection, *, scope: str, key: str, client_id: UUID | None) -> list[int]:
-    """The leads a suppression names, locked: this waits for a claim under way and then sees what it claimed (I3)."""
+    """The leads a suppression names, locked: this waits for a claim under way and then sees what it claimed (I3).
+
+    By scope `mailbox` an address names every form of itself.
+    """
     found = await tuples(db, _NAMED[scope], {"key": key, "client": client_id})
     return [id for (id,) in found]
 
@@ -309,6 +312,9 @@ async def lock_addresses(db: Connection, keys: Sequence[str]) -> Mapping[int, st
 _OF_CLIENT: LiteralString = "(%(client)s::uuid is null or client_id = %(client)s) order by id for update"
 _NAMED: dict[str, LiteralString] = {
     "address": "select id from mailfleet.leads where email_norm = %(key)s and " + _OF_CLIENT,
+    "mailbox": """select id from mailfleet.leads where (email_norm = %(key)s
+        or (free_mail and mailfleet.mailbox_of(email_norm) collate "C" = mailfleet.mailbox_of(%(key)s))) and """
+    + _OF_CLIENT,
     "domain": "select id from mailfleet.leads where domain = %(key)s and " + _OF_CLIENT,
     "person": """select id from mailfleet.leads
         where domain = split_part(%(key)s, '|', 2) and person_key = %(key)s and """
