@@ -23,6 +23,7 @@ from mailfleet.platforms.custom_smtp import CustomSmtp, Login, MailServers
 from mailfleet.platforms.forge import ForgePlatform
 from mailfleet.platforms.forge_archive import ForgeArchive
 from mailfleet.platforms.forge_export import ForgeExport
+from mailfleet.platforms.forge_hosts import ForgeHost
 from mailfleet.platforms.namecheap_registrar import Contact, NamecheapRegistrar
 from mailfleet.platforms.names import DnsNames
 from mailfleet.platforms.notices import SlackChannel, SmsChannel
@@ -48,6 +49,7 @@ from mailfleet.store.migrate import require_current
 from mailfleet.store.secrets import Kek, Vault, load_kek
 from mailfleet.vendors.cloudflare.client import CloudflareClient
 from mailfleet.vendors.infraforge.client import InfraforgeClient, get_infraforge_client
+from mailfleet.vendors.mailforge.client import get_mailforge_client
 from mailfleet.vendors.namecheap.client import NamecheapClient
 from mailfleet.vendors.salesforge.client import SalesforgeClient, get_salesforge_client
 from mailfleet.vendors.slack.client import SlackClient
@@ -126,7 +128,7 @@ async def open_fleet(
             platforms=_platforms(settings, means, HookSecrets(db, vault, "forge"), clock),
             client_platforms=_client_platforms(settings, means),
             dns_hosts=_dns_hosts(settings, means),
-            mailbox_hosts=_mailbox_hosts(settings, _login(db, vault)),
+            mailbox_hosts=_mailbox_hosts(settings, means, _login(db, vault)),
             channels=_channels(settings, means),
             names=DnsNames(
                 parent=settings.dns_parent, nameservers=settings.dns_nameservers, resolvers=settings.resolvers
@@ -311,13 +313,21 @@ def _dns_hosts(settings: Settings, means: Means) -> Parts[DnsHost]:
     return Parts({"cloudflare": "cloudflare_api_token"}, {"cloudflare": cloudflare})
 
 
-def _mailbox_hosts(settings: Settings, login: Login) -> Parts[MailboxHost]:
+def _mailbox_hosts(settings: Settings, means: Means, login: Login) -> Parts[MailboxHost]:
+    infraforge, mailforge = _infraforge(settings, means), settings.secret("mailforge_api_key")
+    rate, url = settings.forge_calls_per_second, settings.mailforge_base_url
     return Parts(
-        {"custom_smtp": "mailbox_smtp"},
+        {"custom_smtp": "mailbox_smtp", "infraforge": "infraforge_api_key", "mailforge": "mailforge_api_key"},
         {
             "custom_smtp": CustomSmtp(_mail_servers(settings), login) if settings.mailbox_smtp else None,
             "google_workspace": google_workspace(login),
             "microsoft365": microsoft365(login),
+            "infraforge": ForgeHost("infraforge", infraforge) if infraforge else None,
+            "mailforge": (
+                ForgeHost("mailforge", get_mailforge_client(mailforge, means, base_url=url, rate=rate))
+                if mailforge
+                else None
+            ),
         },
     )
 

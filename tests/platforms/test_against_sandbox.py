@@ -143,7 +143,7 @@ async def test_a_domain_is_delegated_published_and_seen_by_the_world(
     dkim = f"{key.selector}._domainkey.{DOMAIN}"
     wanted = [
         ZoneRecord(type="TXT", name=dkim, content=key.record),
-        ZoneRecord(type="MX", name=DOMAIN, content=host.mx(DOMAIN)[0][1], priority=10),
+        ZoneRecord(type="MX", name=DOMAIN, content=(await host.mx(DOMAIN))[0][1], priority=10),
         ZoneRecord(type="CNAME", name=f"track.{DOMAIN}", content="open.sleadtrack.com"),
     ]
     await cloudflare.apply(zone.ref, create=wanted)

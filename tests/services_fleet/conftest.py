@@ -223,10 +223,10 @@ class MemoryHost:
     async def dkim(self, domain: str) -> DkimKey:
         return DkimKey(selector="mf1", record=self.record if self.issued else None, private_pem=b"-----PEM-----")
 
-    def spf_terms(self) -> Sequence[str]:
+    async def spf_terms(self, domain: str) -> Sequence[str]:
         return ("ip4:192.0.2.10",)
 
-    def mx(self, domain: str) -> Sequence[tuple[int, str]]:
+    async def mx(self, domain: str) -> Sequence[tuple[int, str]]:
         return ((10, "mail.test"),)
 
 

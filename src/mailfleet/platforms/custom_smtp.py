@@ -60,10 +60,10 @@ class CustomSmtp:
         """A new key pair each time: whoever asks stores the first one and does not ask again."""
         return await asyncio.to_thread(key_pair, self._servers.selector)
 
-    def spf_terms(self) -> Sequence[str]:
+    async def spf_terms(self, domain: str) -> Sequence[str]:
         return self._servers.spf_terms
 
-    def mx(self, domain: str) -> Sequence[tuple[int, str]]:
+    async def mx(self, domain: str) -> Sequence[tuple[int, str]]:
         return self._servers.mx
 
     async def _hosted(self, address: str) -> HostedMailbox:

@@ -51,10 +51,10 @@ class OfficeHost:
     async def dkim(self, domain: str) -> DkimKey:
         return DkimKey(selector=self._servers.selector, record=await self._pasted(domain))
 
-    def spf_terms(self) -> Sequence[str]:
+    async def spf_terms(self, domain: str) -> Sequence[str]:
         return self._servers.spf_terms
 
-    def mx(self, domain: str) -> Sequence[tuple[int, str]]:
+    async def mx(self, domain: str) -> Sequence[tuple[int, str]]:
         """Microsoft's host name is made from the domain; Google has one for all."""
         return self._servers.mx or ((0, f"{domain.lower().replace('.', '-')}.mail.protection.outlook.com"),)
 

@@ -44,7 +44,7 @@ async def wanted(fleet: Fleet, name: str) -> Asked:
         keys = await domain_rows.keys(db, domain.id)
     host = fleet.mailbox_hosts[domain.mailbox_host]
     return Asked(
-        spf=tuple(host.spf_terms()),
+        spf=tuple(await host.spf_terms(domain.name)),
         dkim={key.selector: key.record for key in keys},
         dmarc=dmarc_rules.desired(
             only_outreach=domain.only_outreach,
@@ -96,7 +96,7 @@ async def _plan(
     answers = await _spf_tree(fleet, spf)
     return plan(
         domain.name,
-        HostFacts(spf_terms=tuple(spf), mx=tuple(host.mx(domain.name)), dkim_selector=selector, dkim_record=key),
+        HostFacts(spf_terms=tuple(spf), mx=tuple(await host.mx(domain.name)), dkim_selector=selector, dkim_record=key),
         existing,
         only_outreach=policy.p != "none",
         rua=policy.rua[0] if policy.rua else "",

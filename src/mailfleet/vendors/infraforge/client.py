@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from mailfleet.errors import Drift, Forbidden
+from mailfleet.vendors.estate import Domain, Mailbox, Record, Workspace, asking
 from mailfleet.vendors.transport.answer import Answer
 from mailfleet.vendors.transport.failures import by_status, text_of
 from mailfleet.vendors.transport.operation import Access, Failure, Operation, Vendor
@@ -82,78 +83,6 @@ HAND_OVER = Operation(  # infraforge:mailboxes/export-to-salesforge
 )
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Unknown fields are ignored; a missing or unfit one we rely on is `Drift`."""
-
-
-class Workspace(Model, frozen=True, kw_only=True):
-    id: str
-    name: str = ""
-    mailserver: str | None = None
-    """SMTP (465) and IMAP (993) host of every mailbox in it."""
-
-
-class Domain(Model, frozen=True, kw_only=True):
-    """The whole name is nowhere: `sld` + `.` + `tld`."""
-
-    id: str
-    sld: str
-    tld: str
-    status: str = ""
-    workspace_id: str = ""
-    auto_renew_status: str = ""
-    expires_at: str | None = None
-    created_at: str | None = None
-    nameservers: list[str] | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.sld}.{self.tld}".lower()
-
-
-class Record(Model, frozen=True, kw_only=True):
-    """`name` is the full host; the apex is the domain itself."""
-
-    name: str
-    type: str
-    value: str
-    editable: bool = True
-
-
-class Credentials(Model, frozen=True, kw_only=True):
-    """Both logins of a mailbox. Shown to nobody."""
-
-    smtp_host: str
-    smtp_port: int
-    smtp_username: str
-    smtp_password: str
-    imap_host: str
-    imap_port: int
-    imap_username: str
-    imap_password: str
-
-    def __repr__(self) -> str:
-        return "Credentials()"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return []
-
-
-class Mailbox(Model, frozen=True, kw_only=True):
-    id: str
-    email: str
-    first_name: str = ""
-    last_name: str = ""
-    domain: str = ""
-    status: str = ""
-    workspace_id: str = ""
-    forwarding_email: str | None = None
-    signature: str | None = None
-    created_at: str | None = None
-    credentials: Credentials | None = None
-    """None: not asked for, or not there yet."""
-
-
 class InfraforgeClient:
     """One account. Calls that spend money (domains, mailboxes, credits) are not in it."""
 
@@ -199,11 +128,11 @@ class InfraforgeClient:
 
     async def mailboxes(self, workspace: str | None = None, *, with_credentials: bool = False) -> Sequence[Mailbox]:
         """All at once: there are no pages."""
-        query: Mapping[str, Any] = {"workspace_id": workspace, **_asking(with_credentials)}
+        query: Mapping[str, Any] = {"workspace_id": workspace, **asking(with_credentials)}
         return await self._list(MAILBOXES, Mailbox, query=query)
 
     async def mailbox(self, id: str, *, with_credentials: bool = False) -> Mailbox:
-        return await self.transport.ask(MAILBOX, Mailbox, at={"id": id}, query=_asking(with_credentials))
+        return await self.transport.ask(MAILBOX, Mailbox, at={"id": id}, query=asking(with_credentials))
 
     async def set_password(self, id: str, password: Secret) -> None:
         """Breaks every sender that logs in with the old one."""
@@ -248,10 +177,6 @@ class InfraforgeClient:
                 hint="The vendor changed its interface, or its base URL in the settings leads elsewhere.",
                 field="$",
             ) from None
-
-
-def _asking(with_credentials: bool) -> dict[str, str]:
-    return {"with_credentials": "true"} if with_credentials else {}
 
 
 def judge(answer: Answer) -> Failure | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 
 from mailfleet.errors import Forbidden
+from mailfleet.vendors.estate import Domain, Mailbox, Record, Workspace, asking
 from mailfleet.vendors.transport.answer import Answer
 from mailfleet.vendors.transport.failures import by_status, text_of
 from mailfleet.vendors.transport.operation import Access, Failure, Operation, Vendor
@@ -44,67 +42,6 @@ MAILBOX = Operation(  # mailforge:mailboxes/get
 )
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Unknown fields are ignored; a missing or unfit one we rely on is `Drift`."""
-
-
-class Workspace(Model, frozen=True, kw_only=True):
-    id: str
-    name: str = ""
-
-
-class Domain(Model, frozen=True, kw_only=True):
-    id: str
-    sld: str
-    tld: str
-    status: str = ""
-    workspace_id: str = ""
-    auto_renew_status: str = ""
-    expires_at: str | None = None
-    nameservers: list[str] | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.sld}.{self.tld}".lower()
-
-
-class Record(Model, frozen=True, kw_only=True):
-    name: str
-    type: str
-    value: str
-    editable: bool = True
-
-
-class Credentials(Model, frozen=True, kw_only=True):
-    """Both logins of a mailbox. Shown to nobody."""
-
-    smtp_host: str
-    smtp_port: int
-    smtp_username: str
-    smtp_password: str
-    imap_host: str
-    imap_port: int
-    imap_username: str
-    imap_password: str
-
-    def __repr__(self) -> str:
-        return "Credentials()"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return []
-
-
-class Mailbox(Model, frozen=True, kw_only=True):
-    id: str
-    email: str
-    first_name: str = ""
-    last_name: str = ""
-    domain: str = ""
-    status: str = ""
-    workspace_id: str = ""
-    credentials: Credentials | None = None
-
-
 class MailforgeClient:
     """One account."""
 
@@ -127,14 +64,10 @@ class MailforgeClient:
         return await self.transport.ask(DNS, list[Record], at={"id": domain})
 
     async def mailboxes(self, *, with_credentials: bool = False) -> Sequence[Mailbox]:
-        return await self.transport.ask(MAILBOXES, list[Mailbox], query=_asking(with_credentials))
+        return await self.transport.ask(MAILBOXES, list[Mailbox], query=asking(with_credentials))
 
     async def mailbox(self, id: str, *, with_credentials: bool = False) -> Mailbox:
-        return await self.transport.ask(MAILBOX, Mailbox, at={"id": id}, query=_asking(with_credentials))
-
-
-def _asking(with_credentials: bool) -> dict[str, str]:
-    return {"with_credentials": "true"} if with_credentials else {}
+        return await self.transport.ask(MAILBOX, Mailbox, at={"id": id}, query=asking(with_credentials))
 
 
 def judge(answer: Answer) -> Failure | None:
