@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mailfleet.sandbox.forge import engine, infraforge, warm
+from mailfleet.sandbox.forge import engine, estate, warm
 from mailfleet.sandbox.forge.http import CORE, INFRA, MAIL, MULTI, WARM, Refusal
 from mailfleet.sandbox.forge.seeding import seed
 from mailfleet.sandbox.forge.state import PRODUCTS, Sequence, Workspace, forge
@@ -71,13 +71,13 @@ def _product(given: Mapping[str, Any]) -> str:
 
 
 def _domain(world: World, given: dict[str, Any]) -> dict[str, Any]:
-    domain = infraforge.add_domain(world, _product(given), str(given["name"]))
-    return {"id": domain.id, "name": domain.name, "nameservers": list(infraforge.NAMESERVERS)}
+    domain = estate.add_domain(world, _product(given), str(given["name"]))
+    return {"id": domain.id, "name": domain.name, "nameservers": list(estate.NAMESERVERS)}
 
 
 def _mailbox(world: World, given: dict[str, Any]) -> dict[str, Any]:
     names = str(given.get("first_name", "Ada")), str(given.get("last_name", "Byrne"))
-    box = infraforge.add_mailbox(world, _product(given), str(given["address"]), *names)
+    box = estate.add_mailbox(world, _product(given), str(given["address"]), *names)
     return {"id": box.id, "address": box.address}
 
 
@@ -137,5 +137,5 @@ def state(world: World) -> dict[str, Any]:
         "mails": sum(len(ws.mails) for ws in held.workspaces.values()),
         "threads": sum(len(ws.threads) for ws in held.workspaces.values()),
         "warmup": heat,
-        "domains": sorted(domain.name for domain in infraforge.estate(world, "infraforge").domains.values()),
+        "domains": sorted(domain.name for domain in estate.estate(world, "infraforge").domains.values()),
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from mailfleet.sandbox.forge import engine, infraforge, multichannel, notices, warm
+from mailfleet.sandbox.forge import engine, estate, multichannel, notices, warm
 from mailfleet.sandbox.forge.enrolments import put
 from mailfleet.sandbox.forge.sequences import check_timezone, make_product
 from mailfleet.sandbox.forge.state import (
@@ -128,7 +128,7 @@ def _box(past: _Past, address: str, warm_days: int) -> Box:
             return box
     local = address.partition("@")[0].rstrip("0123456789")
     first, _, last = (part.title() for part in local.partition("."))
-    infraforge.add_mailbox(world, "infraforge", address, first, last or "Doe")
+    estate.add_mailbox(world, "infraforge", address, first, last or "Doe")
     box = Box(new_id(world, "mbox_"), address, first, last or "Doe", world.now - timedelta(days=past.days))
     box.status = "active"
     ws.boxes[box.id] = box
