@@ -239,7 +239,9 @@ class ForgePlatform(ForgeMailboxes):
             yield Position(ref=seen.ref, email=seen.email, state=seen.state, last_step=last, last_sent_at=at)
 
     async def find_lead(self, email: str) -> tuple[str, Sequence[str]] | None:
-        """The contact's id and its sequences. There is no filter by address: everybody is read until it is met."""
+        """The contact's id and its sequences. There is no filter by address: everybody is read until it is met, a
+        call for a hundred (5,000 for half a million). The write that makes a contact would tell its id in one, and
+        would change it."""
         ws = await self.workspace()
         async for contact in self.core.people.contacts(ws):
             if contact.email.lower() == email.lower():
