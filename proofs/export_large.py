@@ -212,6 +212,7 @@ def exported(env: Told, campaigns: int, leads: int, folder: Path) -> str:
         made, seconds, memory = command({**env, **vendors(world)}, "export", "forge")
         asked = [entry for entry in world.log("http") if entry["vendor"] in _VENDORS]
     finally:
+        world.process.kill()  # taking gigabytes apart in order takes longer than it is waited for
         world.close()
     bound, parts = lower_bound(there)
     refused = Counter(entry["status"] for entry in asked if entry["status"] != 200)

@@ -64,3 +64,23 @@ class Book:
 
 def people(n: int) -> list[dict[str, Any]]:
     return [{"id": f"p{i}", "name": f"Person {i}", "note": f"n{i}", "score": i / 4} for i in range(n)]
+
+
+class Endless(Book):
+    """As many people as wanted, made up page by page: whoever holds on to them shows it."""
+
+    def __init__(self, number: int, size: int = 500) -> None:
+        super().__init__([], size=size)
+        self.number = number
+
+    async def count(self, dataset: str) -> int | None:
+        return self.number if dataset == "people" else 0
+
+    async def pages(self, dataset: str, start: str | None) -> AsyncIterator[Page]:
+        total = self.number if dataset == "people" else 0
+        for at in range(int(start or 0), max(1, total), self.size):
+            rows = [
+                {"id": f"p{n}", "name": f"Person {n}", "note": f"{n:050d}"}
+                for n in range(at, min(at + self.size, total))
+            ]
+            yield Page(rows=rows, next=str(at + self.size) if at + self.size < total else None)

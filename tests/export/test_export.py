@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gc
 import io
 import resource
 import shutil
 import subprocess
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import msgspec
 import psycopg
 import pytest
 from tests.export.conftest import START, change, fleet_on
-from tests.export.source import Book, people
+from tests.export.source import Book, Endless, people
 
 from mailfleet.clock import FixedClock
 from mailfleet.errors import AlreadyThere, BadFile, ConfigError, ExportError, LostKey, ShelfError, Tampered, TimedOut
@@ -128,6 +130,22 @@ async def test_a_disk_that_is_really_full_is_named_and_nothing_is_taken_for_stor
     assert await archives.at(shelf) == []
     made = await export.run(fleet, Book(people(500)), [shelf], seal)
     assert (await archives.verify_stored(fleet, made, shelf)).faults == []
+
+
+async def test_memory_does_not_grow_with_the_number_of_rows(
+    fleet: Fleet, shelf: ObjectShelf, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_PART_BYTES", 100_000)
+    peaks: list[int] = []
+    for rows in (3_000, 3_000, 30_000):  # the first one loads what is loaded once
+        source = Endless(rows)
+        gc.collect()
+        tracemalloc.start()
+        made = await export.run(fleet, source, [shelf], keys[0])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (await said(shelf, made.prefix, keys[1])).datasets["people"].rows == rows
+    assert peaks[2] < 1.5 * peaks[1], peaks
 
 
 async def test_a_stop_between_storing_a_part_and_recording_it_doubles_nothing(

@@ -99,7 +99,8 @@ def restore(archive: str, *, key: Key, place: Place = "", yes: Yes = False, json
     archive
         Its name, as `export list --place` shows it.
     """
-    emit_one(asyncio.run(_restore(archive, key_file(key), place, yes)), json)
+    told = asyncio.run(_restore(archive, key_file(key), place, yes))
+    emit_one(told if json else {name: value for name, value in told.items() if name != "digests"}, json)
     if not yes:
         say("Nothing was changed. With --yes it is restored.")
 
