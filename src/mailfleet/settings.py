@@ -381,9 +381,14 @@ def _listed(text: str) -> tuple[str, ...]:
 def environment_of(settings: Settings) -> dict[str, str]:
     """The settings as environment variables for a child process: this process' own, less every setting, plus these."""
     rest = {name: value for name, value in os.environ.items() if not _is_setting(name.lower())}
+    return {**rest, **variables_of(settings)}
+
+
+def variables_of(settings: Settings) -> dict[str, str]:
+    """The settings alone, secrets among them."""
     own = {name.upper(): text for name in Settings.model_fields if (text := _exported(settings, name))}
     keys = {f"{PER_CLIENT}{slug}".upper(): key.get_secret_value() for slug, key in settings.smartlead_api_keys.items()}
-    return {**rest, **own, **keys}
+    return {**own, **keys}
 
 
 def _exported(settings: Settings, name: str) -> str:

@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 from tests.leads.files import write
 from tests.reconcile.vendors import START, opened
 
 from mailfleet.clock import FixedClock
 from mailfleet.platforms.port import MailboxSpec
 from mailfleet.sandbox.within import Inside
-from mailfleet.services import campaign_apply, campaigns, clients, imports
+from mailfleet.services import campaign_apply, campaigns, clients, imports, worker
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns as rows
-from mailfleet.store import links
+from mailfleet.store import inbox, links
 from mailfleet.store import mailboxes as boxes
 from mailfleet.store.campaigns import Campaign
 from mailfleet.store.database import Database
+from mailfleet.store.events import event_id
 from mailfleet.store.mailboxes import Mailbox
 
 IDENTITY = {"legal_name": "Agency", "postal_address": "1 Street", "reply_contact": "a@agency-mfdemo.com"}
@@ -54,11 +56,22 @@ class Wire(httpx2.AsyncBaseTransport):
         return [path.partition("/api/v1")[2] for method, path in self.calls if method != "GET"]
 
 
+class Hooks(httpx2.AsyncBaseTransport):
+    """Takes what the world calls, as a receiver would."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.bodies.append(msgspec.json.decode(await request.aread()))
+        return httpx2.Response(200)
+
+
 class Ground:
     """A client with mailboxes in PRODUCTION that are connected at the world."""
 
-    def __init__(self, fleet: Fleet, inside: Inside, wire: Wire, clock: FixedClock) -> None:
-        self.fleet, self.inside, self.wire, self.clock = fleet, inside, wire, clock
+    def __init__(self, fleet: Fleet, inside: Inside, wire: Wire, hooks: Hooks, clock: FixedClock) -> None:
+        self.fleet, self.inside, self.wire, self.hooks, self.clock = fleet, inside, wire, hooks, clock
         self.http = httpx2.AsyncClient(transport=inside.transport())
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
@@ -119,9 +132,21 @@ class Ground:
             return await links.need(db, platform="smartlead", kind="campaign", ours=campaign.id)
 
     async def to(self, moment: datetime) -> None:
-        """Our clock and the world's are one."""
+        """Our clock and the world's are one; what its webhooks told on the way is applied at the end."""
         await self.inside.advance(moment)
         self.clock.set(self.inside.now)
+        now, bodies = self.clock.now(), self.hooks.bodies
+        self.hooks.bodies = []
+        told = [
+            {
+                "id": event_id("smartlead", msgspec.json.encode(body).decode(), now),
+                "platform": "smartlead", "received_at": now, "headers": {}, "body": body,
+            }
+            for body in bodies
+        ]  # fmt: skip
+        async with self.fleet.db.transaction() as db:
+            await inbox.put(db, told)
+        await worker.run_once(self.fleet)
 
     def sends(self, ref: str | None = None) -> list[dict[str, Any]]:
         """What left, from the world's own log."""
@@ -131,11 +156,12 @@ class Ground:
 
 @asynccontextmanager
 async def ground(database: Database, seed: int = 1, start: datetime = START) -> AsyncGenerator[Ground]:
-    inside, clock = Inside(seed, start, per_minute=1_000_000), FixedClock(start)
+    hooks, clock = Hooks(), FixedClock(start)
+    inside = Inside(seed, start, per_minute=1_000_000, hooks=hooks)
     wire = Wire(inside)
     async with opened(database, inside.info, wire, clock=clock) as fleet:
         await clients.put_client(fleet, "agency-os", name="Agency OS", timezone="Australia/Sydney")
-        on = Ground(fleet, inside, wire, clock)
+        on = Ground(fleet, inside, wire, hooks, clock)
         yield on
         await on.http.aclose()
 

@@ -59,11 +59,27 @@ async def _keep(rig: Rig, as_json: bool) -> None:
     from mailfleet.demo.rig import console
 
     async with console(rig) as page:
-        for name, address in {**rig.addresses, "status page": page}.items():
+        for name, address in {**rig.addresses, "status page": page, "to use it yourself": f". {_written(rig)}"}.items():
             say(f"{name:<20} {address}")
         say("Everything keeps running. Ctrl-C ends it.")
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
+
+
+def _written(rig: Rig) -> Path:
+    """A file that a shell reads: every command then works on this demonstration. For its owner alone, like all keys."""
+    import os
+    import shlex
+
+    from mailfleet.cli.sandbox import CONTROL
+    from mailfleet.settings import variables_of
+
+    names = {**variables_of(rig.settings), CONTROL: rig.control.base_url}
+    file = rig.home / "env"
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as to:  # noqa: PTH123
+        to.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(names.items()))
+    return file
 
 
 @contextlib.contextmanager

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from mailfleet.cli.output import Json
+from mailfleet.cli.output import Json, show_one
 
-app = App(name="sandbox", help="Serve the sandbox vendors alone.")
+app = App(name="sandbox", help="Serve the sandbox vendors alone, and move their clock.")
+CONTROL = "SANDBOX_CONTROL"
 
 
 @app.command
@@ -43,3 +46,40 @@ def serve(
 
     given = [f"--port={port}", f"--seed={seed}", f"--rate-limit={rate_limit}", f"--profile={profile}"]
     run(parsed([*given, f"--speed={speed}", *([f"--start={start}"] if start is not None else [])]))
+
+
+@app.command
+def advance(
+    *, control: Annotated[str, Parameter(env_var=CONTROL)], days: float = 0, hours: float = 0, json: Json = False
+) -> None:
+    """Moves the clock of a sandbox that stands still, and ours with it where MAILFLEET_CLOCK names a file.
+
+    What is due on the way happens: mails, answers, webhooks. The worker takes them in a moment later.
+
+    Parameters
+    ----------
+    control
+        Address of its control API, as `sandbox serve` prints it.
+    days
+        Days of its time.
+    hours
+        Hours of its time.
+    """
+    show_one(asyncio.run(_advance(control, timedelta(days=days, hours=hours))), as_json=json)
+
+
+async def _advance(control: str, by: timedelta) -> dict[str, Any]:
+    from mailfleet.clock import FileClock, clock_from
+    from mailfleet.demo.control import Control
+    from mailfleet.errors import BadFile
+    from mailfleet.settings import get_settings
+
+    if by <= timedelta(0):
+        raise BadFile("A clock moves forward only.", hint="Name `--days` or `--hours`.")
+    async with Control(control) as sandbox:
+        to = await sandbox.now() + by
+        told = await sandbox.advance(to)
+    ours = clock_from(get_settings().mailfleet_clock)
+    if isinstance(ours, FileClock):
+        ours.set(to)
+    return {"now": to, **told}
