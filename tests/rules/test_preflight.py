@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mailfleet.errors import BadFile
 from mailfleet.rules.campaign_file import parse
 from mailfleet.rules.preflight import Facts, Leads, Mailbox, preflight
 
@@ -75,3 +76,38 @@ def test_a_stored_configuration_is_judged_by_the_policy_of_today() -> None:
 def test_every_reason_is_told_at_once() -> None:
     bad = Facts(mailboxes=[msgspec.structs.replace(BOX, state="NEW", ours=False, connected=False)], leads=Leads())
     assert set(failed(bad, identity={})) == {"mailboxes", "client", "connected", "leads", "identity"}
+
+
+STEP = {"step": 1, "subject": "Hello", "body": "Hi.", "delay_days": 0}
+MORE = {"step": 2, "subject": "", "body": "Hi.", "delay_days": 3}
+TIMES = CONFIG["schedule"]
+WRITTEN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("unknown merge field", {"sequence": [{**STEP, "body": "{{rank}}"}]},
+     {"sequence": [{**STEP, "body": "{{rank}}"}], "fields": ["rank"]}),
+    ("begins like an answer", {"sequence": [{**STEP, "subject": "Re: Hello"}]},
+     {"sequence": [{**STEP, "subject": "Re-thinking"}, {**MORE, "subject": "Re: Hello"}]}),
+    ("begins like an answer", {"sequence": [{**STEP, "subject": "FWD: Hello"}]},
+     {"sequence": [{**STEP, "subject": "Forward: Hello"}]}),
+    ("nobody could say stop", {"unsubscribe_text": " "}, {"unsubscribe_text": "Say stop."}),
+    ("at most 60", {"limits": {"daily_per_mailbox": 61}}, {"limits": {"daily_per_mailbox": 60}}),
+    ("at most 50", {"limits": {"daily_per_mailbox": 51, "warmup_reserve": 30}},
+     {"limits": {"daily_per_mailbox": 50, "warmup_reserve": 30}}),
+    ("always stay free", {"limits": {"warmup_reserve": 19}}, {"limits": {"warmup_reserve": 20}}),
+    ("impossible", {"schedule": {**TIMES, "end_hour": 9}}, {"schedule": {**TIMES, "end_hour": 10}}),
+    ("names no day", {"schedule": {**TIMES, "days": []}}, {"schedule": {**TIMES, "days": ["sun"]}}),
+    ("not a time zone", {"schedule": {**TIMES, "timezone": "Australia/Sidney"}},
+     {"schedule": {**TIMES, "timezone": "Australia/Sydney"}}),
+    ("without gaps", {"sequence": [STEP, {**MORE, "step": 3}]}, {"sequence": [STEP, MORE]}),
+    ("count from 1", {"sequence": [MORE]}, {"sequence": [STEP]}),
+    ("at most 26", {"sequence": [{**STEP, "variants": [{"label": f"v{n}", "body": "Hi."} for n in range(27)]}]},
+     {"sequence": [{**STEP, "variants": [{"label": f"v{n}", "body": "Hi."} for n in range(26)]}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "refused", "passes"), WRITTEN)
+def test_what_the_file_says_wrongly_is_refused_and_its_neighbour_is_not(
+    told: str, refused: dict[str, Any], passes: dict[str, Any]
+) -> None:
+    with pytest.raises(BadFile, match=told):
+        parse({**CONFIG, **refused})
+    assert failed(GOOD, **passes) == []

@@ -31,7 +31,7 @@ COMMANDS = (
     ("doctor", "mailfleet.cli.doctor:doctor", "Check settings, database, vendors, DNS, clock and workers."),
     ("config", "mailfleet.cli.config:app", "Show settings, where each comes from, and the policy."),
     ("db", "mailfleet.cli.db:app", "Apply and inspect the schema."),
-    ("sandbox", "mailfleet.cli.sandbox:app", "Serve the sandbox vendors alone."),
+    ("sandbox", "mailfleet.cli.sandbox:app", "Serve the sandbox vendors alone, and move their clock."),
     ("client", "mailfleet.cli.client:app", "Add clients and set where their policy differs."),
     ("domain", "mailfleet.cli.domain:app", "Set up sending domains and see whether they are safe to use."),
     ("mailbox", "mailfleet.cli.mailbox:app", "See, warm, graduate and retire mailboxes."),

@@ -41,7 +41,7 @@ def capacity(campaign: str, *, json: Json = False) -> None:
 
 def _print(found: Mapping[str, Any]) -> None:
     rates = {name: _rate(rate) for name, rate in found["rates"].items() if rate}
-    others = {name: value for name, value in found.items() if name not in (*_TABLES, "rates")}
+    others = {name: value for name, value in found.items() if name not in (*_TABLES, "rates", *found["rates"])}
     show_one({**rates, **others})
     for name in _TABLES:
         rows = [

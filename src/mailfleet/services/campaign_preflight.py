@@ -7,6 +7,7 @@ from uuid import UUID
 
 from mailfleet.errors import VendorError
 from mailfleet.rules import preflight as rules
+from mailfleet.rules.plans import Change
 from mailfleet.rules.preflight import Check, Facts, Leads, Mailbox
 from mailfleet.rules.rendering import needed_fields
 from mailfleet.services import campaign_capacity, campaign_hooks, campaign_plan
@@ -91,9 +92,13 @@ async def _as_planned(fleet: Fleet, campaign: Campaign) -> Check:
         return _answer("platform", [f"it cannot be read: {error.what}"], "")
     # Without a mailbox named, those that came or went since are the next plan's business.
     changed = [each for each in plan.changes if each.kind == "drift" or each.part not in ("mailboxes", "settings")]
-    return _answer(
-        "platform", [f"{each.field} is other than it was put there" for each in changed], "as it was put there"
-    )
+    return _answer("platform", [_differs(each) for each in changed], "as it was put there")
+
+
+def _differs(change: Change) -> str:
+    if change.kind == "drift":
+        return f"{change.field} was changed there"
+    return f"{change.field} is not what its file and its client say now: plan and apply it"
 
 
 def _answer(name: str, reasons: Sequence[str], found: str) -> Check:

@@ -6,6 +6,8 @@ A rest is no hold: a hold of anybody's beside it stays what it is, and then the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
 
 from mailfleet.errors import VendorError
 from mailfleet.rules import capacity, schedule
@@ -17,14 +19,17 @@ from mailfleet.store import campaigns, transitions
 from mailfleet.store.campaigns import Campaign
 
 HOLIDAY, SHORT = "public holiday: ", "too few mailboxes: "
+AHEAD = timedelta(minutes=20)
+"""A rest begins so long before its day: who keeps them comes every few minutes, and a campaign may send at
+midnight."""
 
 
-async def keep(fleet: Fleet) -> dict[str, Sequence[str]]:
+async def keep(fleet: Fleet, only: UUID | None = None) -> dict[str, Sequence[str]]:
     """`{rested, went_on, unconfirmed}`: campaigns by name. Read at the platform until it shows that they rest."""
     async with fleet.db.connection() as db:
         found = await campaigns.every(db, states=("running", "paused"))
     told: dict[str, list[str]] = {"rested": [], "went_on": [], "unconfirmed": []}
-    for campaign in found:
+    for campaign in (each for each in found if only in (None, each.id)):
         resting = _resting(campaign)
         if campaign.state == "paused" and not resting:
             continue
@@ -44,9 +49,10 @@ def _resting(campaign: Campaign) -> bool:
 
 
 async def _reason(fleet: Fleet, campaign: Campaign) -> str:
-    config = config_of(campaign)
-    if found := capacity.holiday_of(config, schedule.local_day(config.schedule.timezone, fleet.clock.now())):
-        return HOLIDAY + found
+    config, now = config_of(campaign), fleet.clock.now()
+    for at in (now, now + AHEAD):
+        if found := capacity.holiday_of(config, schedule.local_day(config.schedule.timezone, at)):
+            return HOLIDAY + found
     async with fleet.db.connection() as db:
         short = await campaign_capacity.shortage(await fleet_of(fleet, campaign.client_id, db), db, campaign)
     return SHORT + short if short else ""

@@ -15,6 +15,7 @@ from mailfleet.services import (
     campaign_caps,
     campaign_hooks,
     campaign_preflight,
+    campaign_rest,
     holds,
     push,
 )
@@ -205,8 +206,9 @@ async def resume(fleet: Fleet, campaign_id: UUID, reason: str) -> dict[str, Any]
         now = await campaigns.need(db, campaign_id)
     if now.state == "paused":
         await start(fleet, campaign_id)
-        async with fleet.db.connection() as db:
-            now = await campaigns.need(db, campaign_id)
+    await campaign_rest.keep(fleet, campaign_id)  # not until the next round: today may be a holiday of its calendars
+    async with fleet.db.connection() as db:
+        now = await campaigns.need(db, campaign_id)
     return {"campaign": now.name, "released": released, "state": now.state}
 
 

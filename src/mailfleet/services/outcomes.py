@@ -102,7 +102,7 @@ async def campaign_status(fleet: Fleet, db: Connection, fact: Fact) -> Done:
         return Done()
     campaign = await campaigns.get(db, fact.event.campaign_id)
     state = str(fact.given.detail.get("state") or "")
-    if campaign is None or campaign.state != "running" or fact.event.at < campaign.state_since:
+    if campaign is None or campaign.state != "running" or fact.event.at <= campaign.state_since:
         return Done()
     if state in ("paused", "stopped"):
         await _vendor_pause(fleet, db, campaign, f"{fact.event.platform} {state} it", event=str(fact.event.id))
