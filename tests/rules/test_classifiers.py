@@ -20,7 +20,8 @@ REPLY = default_policy().reply
 ON = date(2026, 3, 9)
 AT = datetime(2026, 3, 9, 9, tzinfo=UTC)
 LITERAL = 41
-SAMPLES = ("bounces.jsonl", "bounces-held-out.jsonl", "replies.jsonl", "replies-tuning.jsonl", "replies-held-out.jsonl")
+SAMPLES = ("bounces.jsonl", "bounces-held-out.jsonl", "replies.jsonl", "replies-tuning.jsonl", "replies-held-out.jsonl",
+           "replies-fresh-a.jsonl", "replies-fresh-b.jsonl")  # fmt: skip
 REPORT = """From: MAILER-DAEMON@mx.example
 To: us@x.example
 Subject: Undelivered Mail
@@ -79,7 +80,7 @@ def answer(row: dict[str, Any]) -> replies.Verdict:
     return replies.classify(row["text"], row["subject"], row["headers"], keywords=REPLY.auto_categories)
 
 
-@pytest.mark.parametrize("name", ["replies.jsonl", "replies-tuning.jsonl", "replies-held-out.jsonl"])
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name.startswith("replies")])
 def test_replies_are_read_right(name: str) -> None:
     seen = [(row, answer(row)) for row in rows(name)]
     accepted = [v.category in {FOUR.get(a, a) for a in (row["expected"], *row["accept"])} for row, v in seen]

@@ -41,6 +41,12 @@ LITTLE = (
 )
 TOO_LITTLE = re.compile(rf"^\W*{LITTLE}(?:\W+{LITTLE}){{0,2}}\W*$")
 """An answer that says it was read and no more."""
+OFFERED = re.compile(
+    r"\b(?:(?:couple|few) of (?:slots|times|options)|send (?:me |us |through |over )*(?:a |an |the |some )?"
+    r"(?:invite|slots?|times|calendar\b)|pencil (?:it|me|you|something) in|book (?:it|me|us|something) in|"
+    r"let's do it)\b"
+)
+"""Asks for the meeting itself: a refusal beside it is of something else."""
 NEGATED = re.compile(r"\b(?:not|no|never|none|nothing|nobody|neither|nor|without|cannot|\w+n't)\b")
 READ = 4000
 """Characters the rules look at: a reply says what it means at its beginning."""
@@ -175,7 +181,7 @@ def _opt_out(plain: str) -> str:
 def _intent(stripped: str, plain: str) -> Verdict | None:
     plain = without("spare", plain)
     no, yes, ask = hit("negative", plain), hit("positive", plain), hit("info_request", plain)
-    if no and yes and _turns(plain):
+    if no and yes and (_turns(plain) or OFFERED.search(plain)):
         return _made("positive", None, yes, 0.6, stripped, review=True)
     if no:
         return _made("negative", None, no, 0.85 if not yes else 0.6, stripped, review=bool(yes))
@@ -203,7 +209,8 @@ def _proposes(plain: str) -> bool:
     """Asks for a meeting or says yes outright, so that its question is how, not whether."""
     return bool(
         re.search(
-            r"\b(?:proceed|next steps?|your week|kick|get started|"
+            r"\b(?:proceed|next steps?|when suits|hear more|conversation|set up a time|slots?|"
+            r"your week|kick|get started|"
             r"(?:mon|tues|wednes|thurs|fri)day|availability|available|present|show us|keen|"
             r"demo|call|meet\w*|chat|talk|calendar|book|schedule|termin|rendez-vous|llamada|reunión|reunião|"
             r"afspraak|"
