@@ -14,7 +14,7 @@ from tests.leads.files import people, write
 
 from mailfleet.platforms.port import CampaignStats, HistoryEntry, LeadSeen, PlatformEvent, SentMessage
 from mailfleet.services import events, imports, push, review, suppression, sync, tasks, worker
-from mailfleet.store import inbox
+from mailfleet.store import inbox, mailboxes
 from mailfleet.store.events import event_id
 
 pytestmark = pytest.mark.anyio
@@ -231,6 +231,11 @@ async def test_soft_bounces_hold_for_a_day_and_the_third_stops_without_a_suppres
     sums = await story.world.ask("select scope, sum(bounced_soft)::int, sum(bounced_hard)::int from mailfleet.rollups"
                                  " group by 1 order by 1")  # fmt: skip
     assert {tuple(counts) for _, *counts in sums} == {(2, 1)}
+    box, now = await story.world.one("select id from mailfleet.mailboxes"), story.world.clock.now()
+    async with story.world.fleet.db.connection() as db:
+        assert (
+            await mailboxes.counts(db, box, since=now - timedelta(days=9), until=now + timedelta(days=9))
+        ).bounced == 1
 
 
 async def test_an_unsubscribe_and_a_complaint_end_everything(story: Story) -> None:

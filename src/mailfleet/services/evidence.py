@@ -73,7 +73,6 @@ async def gather(fleet: Fleet, db: Connection, mailboxes: Sequence[Mailbox]) -> 
                 spam=timedelta(days=rule.auto_pause.spam_window_days),
                 told=timedelta(days=rule.complaints.window_days),
             ),
-            soft_limit=rule.soft_bounce.max_retries,
         )
         for tally in found:
             for key in _scopes(tally, by_id[tally.mailbox_id]):
@@ -83,10 +82,10 @@ async def gather(fleet: Fleet, db: Connection, mailboxes: Sequence[Mailbox]) -> 
 
 async def later(fleet: Fleet, db: Connection, wanted: Sequence[Wanted]) -> Mapping[Wanted, Sums]:
     """What each sent from an instant on. A query a few thousand."""
-    soft, now = fleet.policy.soft_bounce.max_retries, fleet.clock.now()
+    now = fleet.clock.now()
     found: dict[Wanted, Sums] = {}
     for start in range(0, len(wanted), _SPANS_AT_ONCE):
-        found |= await evidence.later(db, wanted[start : start + _SPANS_AT_ONCE], now=now, soft=soft)
+        found |= await evidence.later(db, wanted[start : start + _SPANS_AT_ONCE], now=now)
     return found
 
 

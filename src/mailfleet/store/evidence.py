@@ -1,8 +1,8 @@
 """What the safeguards judge by: mails and their bounces per mailbox and campaign, in a fixed number of queries.
 
 A bounce belongs to the mail that bounced, not to the hour it came back: a late one does not spoil a quiet day. One
-about us (`block`, `account`) is not the address's fault and does not count; a soft one counts once its lead has had
-`soft_limit` of them (S9).
+about us (`block`, `account`) is not the address's fault and does not count; a soft one that was its lead's last has
+become hard by then (S9).
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     degraded_at: list[datetime]
 
 
-async def tallies(
-    db: Connection, mailbox_ids: Sequence[UUID], *, now: datetime, spans: Spans, soft_limit: int
-) -> Sequence[Tally]:
+async def tallies(db: Connection, mailbox_ids: Sequence[UUID], *, now: datetime, spans: Spans) -> Sequence[Tally]:
     """Of these mailboxes, up to now; those without mail have no row."""
     return await rows(
         db,
@@ -80,7 +78,7 @@ async def tallies(
                  and id >= mailfleet.uuid_floor(%(first)s) and id < mailfleet.uuid_floor(%(now)s)
                group by 1, 2),
            back as (
-               select e.id, e.mailbox_id, e.campaign_id, coalesce(s.id, e.id) as cohort, e.lead_id,
+               select e.mailbox_id, e.campaign_id, coalesce(s.id, e.id) as cohort,
                       coalesce(e.detail->>'class', 'hard') as class
                from mailfleet.events e
                left join lateral (
@@ -91,11 +89,7 @@ async def tallies(
                where e.mailbox_id = any(%(ids)s) and e.kind = 'bounced'
                  and e.id >= mailfleet.uuid_floor(%(week)s) and e.id < mailfleet.uuid_floor(%(now)s)),
            bad as (
-               select b.mailbox_id, b.campaign_id, min(b.cohort::text)::uuid as cohort
-               from back b left join mailfleet.leads l on class = 'soft' and l.id = b.lead_id
-               where class in ('hard', 'complaint') or (class = 'soft' and l.soft_bounces >= %(soft)s)
-               group by b.mailbox_id, b.campaign_id,
-                        case when class = 'soft' then b.lead_id::text else b.id::text end),
+               select mailbox_id, campaign_id, cohort from back where class in ('hard', 'complaint')),
            bounced as (
                select mailbox_id, campaign_id,
                       (count(*) filter (where cohort >= mailfleet.uuid_floor(%(week)s)))::int as week,
@@ -125,7 +119,6 @@ async def tallies(
             "week": now - spans.week,
             "spam": now - spans.spam,
             "told": now - spans.told,
-            "soft": soft_limit,
             "first": now - max(spans.week, spans.spam, spans.told, spans.day),
         },
     )
@@ -139,7 +132,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
 
 
-async def later(db: Connection, wanted: Sequence[Wanted], *, now: datetime, soft: int) -> Mapping[Wanted, Sums]:
+async def later(db: Connection, wanted: Sequence[Wanted], *, now: datetime) -> Mapping[Wanted, Sums]:
     """The mails of each, with the bounces of those mails; a scope without mail has no entry."""
     found = await tuples(
         db,
@@ -165,7 +158,7 @@ async def later(db: Connection, wanted: Sequence[Wanted], *, now: datetime, soft
                      and e.id >= w.first and e.id < mailfleet.uuid_floor(%(now)s)) e
                where w.scope = 'campaign'),
            back as (
-               select m.n, m.lead_id, coalesce(m.class, 'hard') as class
+               select m.n, coalesce(m.class, 'hard') as class
                from mine m left join lateral (
                    select max(s.id::text)::uuid as id from mailfleet.events s
                    where s.lead_id = m.lead_id and s.kind = 'sent'
@@ -173,16 +166,12 @@ async def later(db: Connection, wanted: Sequence[Wanted], *, now: datetime, soft
                      and (m.step is null or s.step is null or s.step = m.step)) s on true
                where m.kind = 'bounced' and coalesce(s.id, m.id) >= m.first),
            bad as (
-               select b.n, (count(*) filter (where b.class in ('hard', 'complaint'))
-                            + count(distinct b.lead_id) filter (
-                                where b.class = 'soft' and l.soft_bounces >= %(soft)s))::int as bounced
-               from back b left join mailfleet.leads l on b.class = 'soft' and l.id = b.lead_id group by b.n)
+               select n, count(*)::int as bounced from back where class in ('hard', 'complaint') group by n)
            select m.n, (count(*) filter (where m.kind = 'sent'))::int, coalesce(max(bad.bounced), 0),
                   (count(*) filter (where m.kind = 'complained'))::int
            from mine m left join bad on bad.n = m.n group by m.n""",
-        {"wanted": json_rows([{"n": n, **msgspec.structs.asdict(each)} for n, each in enumerate(wanted)]), "now": now,
-         "soft": soft},
-    )  # fmt: skip
+        {"wanted": json_rows([{"n": n, **msgspec.structs.asdict(each)} for n, each in enumerate(wanted)]), "now": now},
+    )
     return {wanted[n]: Sums(sent=sent, bounced=bad, complained=told) for n, sent, bad, told in found}
 
 

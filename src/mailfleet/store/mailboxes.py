@@ -329,19 +329,17 @@ async def budget(db: Connection, mailbox_id: UUID, day: date) -> Budget | None:
     )
 
 
-async def counts(db: Connection, mailbox_id: UUID, *, since: datetime, until: datetime, soft_limit: int = 3) -> Counts:
+async def counts(db: Connection, mailbox_id: UUID, *, since: datetime, until: datetime) -> Counts:
     """From the events themselves, so that a window need not be whole days.
 
-    A bounce about us is not the address's fault and does not count; a soft one counts once its lead has had
-    `soft_limit` of them (S9).
+    A bounce about us is not the address's fault and does not count; a soft one that was its lead's last has become
+    hard by then (S9).
     """
     found = await row(
         db,
         Counts,
         """select count(*) filter (where kind = 'sent')::int as sent,
-                  (count(*) filter (where kind = 'bounced' and class in ('hard', 'complaint'))
-                   + count(distinct e.lead_id) filter (
-                       where kind = 'bounced' and class = 'soft' and l.soft_bounces >= %(soft)s))::int as bounced,
+                  count(*) filter (where kind = 'bounced' and class in ('hard', 'complaint'))::int as bounced,
                   count(*) filter (where kind = 'complained')::int as complained,
                   count(distinct (e.lead_id, step)) filter (where kind = 'opened')::int as opened,
                   count(distinct e.lead_id) filter (where kind = 'replied')::int as replied
@@ -349,9 +347,8 @@ async def counts(db: Connection, mailbox_id: UUID, *, since: datetime, until: da
                  from mailfleet.events
                  where mailbox_id = %(id)s
                    and kind in ('sent', 'bounced', 'complained', 'opened', 'replied')
-                   and id >= mailfleet.uuid_floor(%(since)s) and id < mailfleet.uuid_floor(%(until)s)) e
-           left join mailfleet.leads l on class = 'soft' and l.id = e.lead_id""",
-        {"id": mailbox_id, "since": since, "until": until, "soft": soft_limit},
+                   and id >= mailfleet.uuid_floor(%(since)s) and id < mailfleet.uuid_floor(%(until)s)) e""",
+        {"id": mailbox_id, "since": since, "until": until},
     )
     return found or Counts()
 
