@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.leads.files import people, row, write
 
-from mailfleet.errors import NotAllowed
+from mailfleet.errors import BadFile, NotAllowed
 from mailfleet.services import clients, imports, lead_fix, privacy, push, suppression, worker
 from mailfleet.store import ownership
 
@@ -96,3 +96,14 @@ async def test_a_lead_set_aside_is_brought_back_by_what_it_lacked(running: Any, 
     fixed = await lead_fix.fix(running.fleet, "a@one-mfdemo.com", {"first_name": "Ann", "last_name": "Ek"})
     assert fixed.ready == 1
     assert (await push.push_ready(running.fleet, running.campaign)).added == 1
+
+
+async def test_the_suppression_list_is_saved_without_names_and_is_no_list_of_leads(world: Any, tmp_path: Path) -> None:
+    await imports.import_leads(world.fleet, write(tmp_path, [row("bo@firm-mfdemo.com", first="Bo", company="Firm")]))
+    await suppression.add(world.fleet, "bo@firm-mfdemo.com")
+    saved = tmp_path / "list.csv"
+    assert await suppression.export_file(world.fleet, saved) == 1
+    header, entry = saved.read_text().splitlines()
+    assert header == "scope,value,reason,created_at" and entry.startswith("address,bo@firm-mfdemo.com,manual,")
+    with pytest.raises(BadFile, match="No column holds e-mail addresses"):
+        await imports.import_leads(world.fleet, saved)
