@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 from mailfleet.migration.suite import bounces, outages, placements, table
+from mailfleet.rules.migration import bounce
 
 
 def rate(seen: list[object], what: str) -> float:
@@ -46,3 +49,17 @@ def test_a_world_repeats_and_another_seed_differs() -> None:
     world = bounces.steady(1000, 0.12, 0.03)
     assert table.once(world, 3) == table.once(world, 3)
     assert table.wilson(0, 1000)[1] < 0.004
+
+
+def test_a_late_bounce_is_counted_in_each_window_exactly_as_long_as_its_mail_is_in_it() -> None:
+    world = bounces.steady(100, 0.25, 0.03)
+    hours = 24 * len(world.sends)
+    history = bounces._History(max(world.campaigns), hours)
+    bounces._fill(world, history, random.Random(1))
+    windows = {width: bounces._Window(history, width) for width in bounce.WINDOWS}
+    for now in range(hours):
+        bounces._moved(windows, history, now, history.late.get(now, []))
+        for width, window in windows.items():
+            inside = slice(max(0, now - width + 1), now + 1)
+            assert window.n == sum(sum(sent[inside]) for sent in history.sent)
+            assert window.k == sum(sum(known[inside]) for known in history.known)
