@@ -48,7 +48,7 @@ docs: .venv/dev ## Write the generated pages of docs/ anew
 	@$(RUN) python -m tests.docs.generate
 
 PROOFS := worlds saga_stateful saga_kills receiver_crash applier_crash pusher_crash import_crash importer_fuzz receiver_fuzz sandbox_fuzz \
-	safeguards_rates safeguards_sixty_days campaign_windows
+	safeguards_rates safeguards_sixty_days campaign_windows write_faults
 prove: .venv/dev ## The long campaigns in full (hours): worlds, crashes, fuzzing, rates. Figures belong in docs/proof.md
 	@for each in $(PROOFS) export_large; do echo "== $$each"; $(RUN) python -m proofs.$$each || exit 1; done
 

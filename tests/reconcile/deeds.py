@@ -32,6 +32,11 @@ class Scene:
         return self.fleet.platforms["smartlead"]
 
     @property
+    def client(self) -> Any:
+        """Smartlead's client itself."""
+        return self.platform.client
+
+    @property
     def domain(self) -> str:
         return f"brightwater-{self.n}-mailfleet-demo.com"
 
@@ -54,6 +59,12 @@ class Deed:
     count: Callable[[Scene], Awaitable[int]]
     vendor: str = "smartlead"
     method: str = "POST"
+    face: str = ""
+    """The vendor's host, where it is another one."""
+    later: float = 0
+    """Seconds of the vendor's time until the effect can be seen."""
+    readable: bool = True
+    """False: nothing shows what became of it, so it is never made again."""
 
 
 async def nothing(scene: Scene) -> None:

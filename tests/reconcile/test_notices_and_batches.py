@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +12,9 @@ import pytest
 from tests.leads.conftest import CONFIG
 from tests.leads.files import people, write
 from tests.reconcile.vendors import START, opened
+from tests.reconcile.writes import written
 from tests.sandbox_fixture import Sandbox
 
-from mailfleet import vendors
 from mailfleet.errors import NotAllowed, VendorError
 from mailfleet.platforms.settling import OpenWrite, Settler
 from mailfleet.services import alerts, campaigns, clients, imports, push, reconcile
@@ -26,7 +24,6 @@ from mailfleet.store import alerts as alert_rows
 from mailfleet.store import journal, links
 from mailfleet.store.database import Database, tuples
 from mailfleet.store.journal import PostgresJournal
-from mailfleet.vendors.transport.operation import Operation
 
 pytestmark = pytest.mark.anyio
 NOW = Grace(ambiguous=timedelta(0), intended=timedelta(0), absent=timedelta(0))
@@ -134,21 +131,18 @@ async def test_a_lost_push_settles_the_journal_and_the_batch_and_every_lead_goes
     ]
 
 
-def operations() -> list[tuple[str, Operation]]:
-    found: dict[str, tuple[str, Operation]] = {}
-    for module in pkgutil.walk_packages(vendors.__path__, "mailfleet.vendors."):
-        for each in vars(importlib.import_module(module.name)).values():
-            if isinstance(each, Operation) and each.write:
-                found[each.name] = (module.name.split(".")[2], each)
-    return sorted(found.values(), key=lambda pair: pair[1].name)
+@pytest.fixture
+async def quiet(database: Database, shared_sandbox: Sandbox) -> AsyncIterator[Fleet]:
+    async with opened(database, shared_sandbox.info) as made:
+        yield made
 
 
-async def test_every_write_knows_how_its_outcome_is_found(fleet: Fleet) -> None:
+async def test_every_write_knows_how_its_outcome_is_found(quiet: Fleet) -> None:
     """No write is without a reader: without anything to compare a reading fails, but it is never unheard of."""
-    parts: dict[str, Any] = {**fleet.platforms, **fleet.dns_hosts, **fleet.registrars}
-    parts |= {"slack": fleet.channels["slack"], "twilio": fleet.channels["sms"]}
-    assert len(operations()) > 40
-    for vendor, operation in operations():
+    parts: dict[str, Any] = {**quiet.platforms, **quiet.dns_hosts, **quiet.registrars}
+    parts |= {"slack": quiet.channels["slack"], "twilio": quiet.channels["sms"]}
+    assert len(written()) > 40
+    for vendor, operation in written():
         if vendor not in parts:  # the Forge stack's are read in tests/platforms/test_forge.py
             continue
         part = parts[vendor]
@@ -160,6 +154,6 @@ async def test_every_write_knows_how_its_outcome_is_found(fleet: Fleet) -> None:
         assert "nobody knows" not in str(found.evidence), operation.name
 
 
-async def test_only_open_entries_can_be_abandoned(fleet: Fleet) -> None:
+async def test_only_open_entries_can_be_abandoned(quiet: Fleet) -> None:
     with pytest.raises(NotAllowed, match="no write of unknown outcome"):
-        await reconcile.abandon(fleet, UUID(int=1), "none")
+        await reconcile.abandon(quiet, UUID(int=1), "none")

@@ -76,6 +76,7 @@ async def opened(
         client_ip=name["client_ip"], base_url=name["base_url"],
     )  # fmt: skip
     posts = SlackClient(means, token=Secret(slack["bot_token"]), base_url=slack["base_url"])
+    hook = SlackClient(means, webhook=Secret(slack["webhook_url"]))
     texts = TwilioClient(
         means, account_sid=sms["account_sid"], token=Secret(sms["auth_token"]), sender=sms["from_number"],
         base_url=sms["base_url"],
@@ -88,7 +89,7 @@ async def opened(
         platforms={"smartlead": SmartleadPlatform(client)},
         dns_hosts={"cloudflare": CloudflareDns(zones)},
         mailbox_hosts={},
-        channels={"slack": SlackChannel(posts), "sms": SmsChannel(texts)},
+        channels={"slack": SlackChannel(posts), "slack-hook": SlackChannel(hook), "sms": SmsChannel(texts)},
         names=None,  # type: ignore[arg-type]  # nothing here asks DNS
         registrars={"namecheap": NamecheapRegistrar(registrar)},
         sms_numbers=("+61400000000",),

@@ -7,6 +7,7 @@ import io
 import logging
 import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 import httpx2
@@ -26,6 +27,7 @@ from mailfleet.vendors.slack.client import SlackClient
 from mailfleet.vendors.smartlead.client import get_smartlead_client
 from mailfleet.vendors.smartlead.mailboxes import LIST
 from mailfleet.vendors.transport.secret import Hidden, Redactor, Secret
+from mailfleet.vendors.transport.taken import Taken
 from mailfleet.vendors.twilio.client import TwilioClient
 
 pytestmark = pytest.mark.anyio
@@ -157,4 +159,18 @@ def test_every_form_of_a_secret_is_removed() -> None:
     redactor = Redactor([Secret(KEY)])
     for form in forms(KEY):
         assert found_in(redactor.text(f"a {form} b")) == []
-        assert found_in(repr(redactor.value({"a": [{"b": form}], form: 1}["a"]))) == []
+        assert found_in(repr(redactor.value({"a": [{"b": form}], form: 1}))) == []
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=range(len(HANDLERS)))
+async def test_no_recorded_exchange_shows_key_or_password(handler: Handler) -> None:
+    bench, kept = Bench(handler), list[Taken]()
+    means = replace(bench.means, witness=kept.append)
+    client = get_smartlead_client(KEY, means, base_url="https://sl.example/api/v1")
+    twilio = TwilioClient(means, account_sid="AC1", token=Secret(KEY), sender="+1", base_url="https://tw.example")
+    await caught(client.create_email_account(Hidden(account_fields(SPEC))))
+    await caught(client.clients.create("C", "c@c.example", Hidden(PASSWORD)))
+    await caught(twilio.send("+2", f"hello {KEY}"))
+    shown = msgspec.json.encode(kept).decode() + repr(kept)
+    assert len(kept) >= 3 and found_in(shown) == []
+    assert base64.b64encode(f"AC1:{KEY}".encode()).decode() not in shown + repr(bench.journal.entries)

@@ -89,9 +89,19 @@ async def _created_campaign(client: SmartleadClient, write: OpenWrite) -> Findin
 
 
 async def _duplicated(client: SmartleadClient, write: OpenWrite) -> Finding:
-    every = await client.campaigns.list()
-    made = [each.id for each in every if each.parent_campaign_id == int(write.match["id"]) and _since(each, write)]
-    return found(bool(made), refs=made)
+    """How a copy is named or linked is documented nowhere: a campaign that came meanwhile and cannot be told from one
+    is a person's to look at."""
+    every = {each.id: each for each in await client.campaigns.list()}
+    source = every.pop(int(write.match["id"]), None)
+    if source is None:
+        return unclear("the campaign that was copied is gone, and with it the name its copies are told by")
+    near = [each for each in every.values() if _since(each, write)]
+    name = source.name or "?"
+    copies = [each.id for each in near if each.parent_campaign_id == source.id or name in (each.name or "")]
+    others = [each.id for each in near if each.created_at is None or each.created_at > write.at]
+    if others and not copies:
+        return unclear(f"{len(others)} campaigns came meanwhile; none bears the name of the copied one", refs=others)
+    return found(bool(copies), refs=copies)
 
 
 def _since(campaign: Campaign, write: OpenWrite) -> bool:
@@ -173,6 +183,14 @@ async def _unhooked(client: SmartleadClient, write: OpenWrite) -> Finding:
     return found(write.match["webhook"] not in [each.id for each in await client.webhooks.of(write.match["id"])])
 
 
+async def _account_hook_moved(client: SmartleadClient, write: OpenWrite) -> Finding:
+    """Which events it is for is not read back in any documented answer; its address is."""
+    if "address" not in write.match:
+        return unreadable("only its events were written, which no reading shows")
+    hook = await client.webhooks.get(write.match["webhook"])
+    return found(address_mark(str(hook.get("webhook_url") or "")) == write.match["address"])
+
+
 async def _account_hook_gone(client: SmartleadClient, write: OpenWrite) -> Finding:
     try:
         await client.webhooks.get(write.match["webhook"])
@@ -248,7 +266,7 @@ READERS: Mapping[str, Reader] = {
     "delete_webhook": _unhooked,
     "retrigger_webhooks": _never("a repeated delivery is recognised by its dedupe key"),
     "create_account_webhook": _never("an account's webhooks cannot be listed; events sent twice are recognised"),
-    "update_account_webhook": _never("what was written is not kept; its next event shows where it is sent"),
+    "update_account_webhook": _account_hook_moved,
     "delete_account_webhook": _account_hook_gone,
     "create_client": _created_client,
     "reply_email_thread": _answered,

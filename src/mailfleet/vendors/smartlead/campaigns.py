@@ -73,7 +73,7 @@ DUPLICATE = Operation(  # smartlead:campaigns/duplicate
     name="duplicate_campaign",
     method="POST",
     path="/campaigns/{id}/duplicate",
-    reconcile="list of campaigns, those created after the intent and linked to nothing of ours",
+    reconcile="list of campaigns, those created after the intent that bear the name of the copied one",
 )
 EXPORT = Operation(  # smartlead:campaigns/leads-export
     name="export_leads", method="GET", path="/campaigns/{id}/leads-export", timeout=60

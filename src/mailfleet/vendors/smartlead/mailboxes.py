@@ -65,7 +65,10 @@ RECONNECT = Operation(  # smartlead:email-accounts/reconnect
     own_limit=True,
 )
 TAG_CREATE = Operation(  # smartlead:tags/create
-    name="create_tag", method="POST", path="/tags", reconcile="tags of an account that has it, matched on name"
+    name="create_tag",
+    method="POST",
+    path="/tags",
+    reconcile="not at all: a tag that no account has is in no list; a second one of the same name harms nobody",
 )
 TAG_MAP = Operation(  # smartlead:email-accounts/tag-mapping
     name="tag_email_accounts",

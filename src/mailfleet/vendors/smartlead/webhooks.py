@@ -58,7 +58,7 @@ UPDATE = Operation(  # smartlead:webhook/update
     name="update_account_webhook",
     method="PUT",
     path="/webhook/update/{id}",
-    reconcile="the webhook by id, matched on webhook_url and event_type_map",
+    reconcile="the webhook by id, matched on webhook_url",
 )
 REMOVE = Operation(  # smartlead:webhook/delete
     name="delete_account_webhook",
@@ -126,7 +126,10 @@ class Webhooks(Area):
         return (await self.transport.call(GET, at={"id": webhook})).fields
 
     async def update(self, webhook: int, **fields: Any) -> None:
-        await self.transport.call(UPDATE, at={"id": webhook}, body=fields, match={"webhook": webhook})
+        match: dict[str, Any] = {"webhook": webhook}
+        if "webhook_url" in fields:
+            match["address"] = address_mark(str(fields["webhook_url"]))
+        await self.transport.call(UPDATE, at={"id": webhook}, body=fields, match=match)
 
     async def remove(self, webhook: int) -> None:
         await self.transport.call(REMOVE, at={"id": webhook}, match={"webhook": webhook})

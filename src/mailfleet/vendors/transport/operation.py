@@ -85,7 +85,7 @@ class Access:
     def secrets(self) -> Sequence[Secret]:
         own = [*self.query.values(), *self.headers.values(), *self.form.values()]
         bare = [Secret(secret.reveal().removeprefix("Bearer ")) for secret in self.headers.values()]
-        return [*own, *bare, *([self.basic[1]] if self.basic else []), *(_of_url(self.url) if self.url else [])]
+        return [*own, *bare, *(_of_basic(*self.basic) if self.basic else []), *(_of_url(self.url) if self.url else [])]
 
     def key_id(self, vendor: str) -> str:
         every = self.secrets()
@@ -112,6 +112,12 @@ class Vendor:
     @property
     def circuit_name(self) -> str:
         return self.circuit or self.name
+
+
+def _of_basic(user: str, key: Secret) -> Iterable[Secret]:
+    """The key, and it with the name before it: encoded together they look different (RFC 7617)."""
+    yield key
+    yield Secret(f"{user}:{key.reveal()}")
 
 
 def _of_url(url: Secret) -> Iterable[Secret]:
