@@ -34,6 +34,12 @@ pytestmark = pytest.mark.anyio
 READ = Operation(name="read_it", method="GET", path="/things/{id}")
 WRITE = Operation(name="write_it", method="POST", path="/things", reconcile="the things, matched on name")
 SELDOM = Operation(name="seldom", method="POST", path="/seldom", reconcile="nothing", own_limit=True)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def at(seconds: int) -> int:
+    """That long after noon, in Unix time."""
+    return int(NOON.timestamp()) + seconds
 
 
 class Thing(msgspec.Struct):
@@ -307,6 +313,28 @@ async def test_the_policy_header_names_its_own_window() -> None:
     out, bench = transport(script(ok({}, ratelimit_policy='"default";q=50;w=30')))
     await out.call(READ, at={"id": 1})
     assert bench.budget.learned[out.key_id] == ((50, 30.0),)
+
+
+@pytest.mark.parametrize(
+    ("headers", "slept"),
+    [
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": "7"}, [7]),
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(at(9)), "date": format_datetime(NOON)}, [9]),
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(at(9000)), "date": format_datetime(NOON)}, [60]),
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(at(-3)), "date": format_datetime(NOON)}, []),
+        ({"x_ratelimit_remaining": "1", "x_ratelimit_reset": "7"}, []),
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": "soon"}, []),
+        ({"ratelimit": '"default";r=0;t=5'}, [5]),
+        ({"ratelimit": '"default";r=3;t=5'}, []),
+    ],
+)
+async def test_a_key_that_is_used_up_by_whoever_shares_it_waits_before_it_is_refused(
+    headers: dict[str, str], slept: list[float]
+) -> None:
+    out, bench = transport(script(ok({}, 200, **headers), ok()))
+    for _ in range(2):
+        await out.call(READ, at={"id": 1})
+    assert bench.slept == slept
 
 
 async def test_a_failing_vendor_is_given_a_rest_and_one_probe_ends_it() -> None:

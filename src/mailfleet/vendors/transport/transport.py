@@ -201,6 +201,8 @@ class Transport:
         if told and told != self._learned:
             self._learned = told
             await self._means.budget.learn(self.vendor.name, self.key_id, told)
+        if wait := windows.spent(answer.headers):
+            await self._means.budget.block(self.vendor.name, self.key_id, wait)
 
     async def _pause(self, result: Answer | Lost, failure: Failure | None, wait: float) -> None:
         """Before the next attempt: a rate limit holds every process that uses the key, anything else only us."""

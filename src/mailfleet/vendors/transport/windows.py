@@ -12,6 +12,8 @@ from mailfleet.vendors.transport.protocols import Window
 
 LONGEST_WAIT = 24 * 3600.0
 MINUTE = 60.0
+_UNIX = 1e9
+_LEFT = re.compile(r"\br=(\d+)\s*;\s*t=(\d+)")
 _POLICY = re.compile(r"\bq=(\d+)\s*;\s*w=(\d+)")
 
 
@@ -33,6 +35,29 @@ def seen(headers: Mapping[str, str], windows: Sequence[Window]) -> tuple[Window,
     if found := _POLICY.search(headers.get("ratelimit-policy", "")):
         return ((int(found[1]), float(found[2])),)
     return None
+
+
+def spent(headers: Mapping[str, str]) -> float | None:
+    """Seconds until a key that is used up now, by whoever shares it, may call again; None: something is left.
+
+    `x-ratelimit-reset` is published without its unit: a moment in Unix time where it can be one, else seconds.
+    """
+    if found := _LEFT.search(headers.get("ratelimit", "")):
+        return float(found[2]) or None if found[1] == "0" else None
+    reset = headers.get("x-ratelimit-reset", "").strip()
+    if headers.get("x-ratelimit-remaining", "").strip() != "0" or not reset.isdigit():
+        return None
+    told = float(reset)
+    left = told - _now(headers.get("date", "")) if told > _UNIX else told
+    return min(MINUTE, left) if left > 0 else None
+
+
+def _now(date: str) -> float:
+    """By the answer's own clock, where it shows one."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        return datetime.now(UTC).timestamp()
 
 
 def wait_asked(headers: Mapping[str, str], data: Any) -> float | None:
