@@ -17,7 +17,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio.to_thread
 from tests.reconcile.deaths import Deaths
 from tests.reconcile.deeds import Deed, Scene
 from tests.reconcile.further_deeds import EVERY
@@ -74,7 +73,7 @@ class Campaign:
         await deed.prepare(scene)
         watched(scene)
         before = len(await states(fleet, deed.operation))
-        code = await anyio.to_thread.run_sync(Deaths(self.dsn, world.info).die, fate, scene.n, scene.have)
+        code = await asyncio.to_thread(Deaths(self.dsn, world.info).die, fate, scene.n, scene.have)
         left = (await states(fleet, deed.operation))[before:]
         return await settled(deed, fate, scene, before) if (code, left) == (-9, ["intended"]) else f"{code}, {left}"
 
