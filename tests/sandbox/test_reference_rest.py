@@ -67,6 +67,14 @@ def test_what_a_campaign_has_is_taken_from_it(world: tuple[Sandbox, int, int]) -
     call(sandbox, "POST", f"/campaigns/{campaign}/email-accounts", {"email_account_ids": [account]})
 
 
+def test_every_campaign_of_the_account_has_its_row_of_counters(world: tuple[Sandbox, int, int]) -> None:
+    sandbox, _, campaign = world
+    days = {"start_date": "2026-03-01", "end_date": "2026-03-31", "full_data": "true"}
+    rows = call(sandbox, "GET", "/analytics/campaign/overall-stats", **days)["data"]["campaign_wise_performance"]
+    mine = next(each for each in rows if each["id"] == campaign)
+    assert {"id", "sent", "opened", "replied", "bounced"} <= set(mine)
+
+
 def test_a_webhook_of_the_account_is_read_changed_and_deleted_by_its_id(world: tuple[Sandbox, int, int]) -> None:
     sandbox, _, _ = world
     body = {"webhook_url": HOOK["webhook_url"], "association_type": "user", "event_type_map": {"EMAIL_SENT": True}}

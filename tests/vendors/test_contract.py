@@ -88,7 +88,7 @@ async def test_smartlead(bench: Bench) -> None:
     await leave(client, campaign, account)
     await client.close()
     assert wanted("smartlead") - bench.done("smartlead") == set()
-    assert len(wanted("smartlead")) == 76
+    assert len(wanted("smartlead")) == 77
 
 
 async def mailboxes(client: SmartleadClient, sandbox: Sandbox) -> int:
@@ -184,6 +184,7 @@ async def numbers(client: SmartleadClient, campaign: int, ids: dict[str, int], a
     (step,) = await client.statistics.by_sequence(campaign, at, at + timedelta(days=8), "UTC")
     assert step.sent_count == 4
     assert await client.statistics.domain_health(start, end)
+    assert campaign in [each.id for each in await client.statistics.by_campaign(start, end)]
     history = await client.statistics.history(campaign, ids["replies-positive"])
     assert [each.type for each in history] == ["SENT", "REPLY"]
     last = history[-1]
