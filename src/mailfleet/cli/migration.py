@@ -336,6 +336,21 @@ def placement(file: Path, *, burst: bool = False, json: Json = False) -> None:
 
 
 @app.command
+def place(campaign: str, *, reason: Reason, json: Json = False) -> None:
+    """Puts a pilot's or a sentinel's new campaign on the new platform by hand; at most a hundred leads.
+
+    Parameters
+    ----------
+    campaign
+        Id or name.
+    """
+    from mailfleet.migration import verbs
+
+    where = _run(lambda fleet: _named(fleet, (campaign,), lambda ids: verbs.place(fleet, ids[0], reason)))
+    show_one({"campaign": campaign, "platform": where}, as_json=json)
+
+
+@app.command
 def drill(*, sentinel: tuple[str, ...] = (), json: Json = False) -> int:
     """The way back practised over sentinel campaigns, timed from its journal.
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mailfleet.migration import evidence, gate, reconcile, routing, saga
+from mailfleet.migration import evidence, gate, oldside, reconcile, routing, saga
 from mailfleet.migration.evidence import Judged
 from mailfleet.rules.migration import phases
 from mailfleet.rules.migration.parameters import Parameters
@@ -22,7 +22,7 @@ from mailfleet.rules.migration.phases import Phase
 from mailfleet.rules.migration.verdicts import State, Trigger, Verdict
 from mailfleet.services import alerts, holds
 from mailfleet.services.context import Fleet
-from mailfleet.store import approvals, migrations, sagas, transitions, verdicts
+from mailfleet.store import approvals, migrations, sagas, transitions, verdicts, watermarks
 from mailfleet.store import holds as held
 from mailfleet.store.database import Connection
 from mailfleet.store.migrations import Migration
@@ -32,7 +32,8 @@ AUTOMATIC: frozenset[Trigger] = frozenset[Trigger]({"bounce", "placement", "api"
 PROMOTE = "migration.promote"
 RESPECTED = timedelta(hours=24)
 """For how long a person's decision to let it send stands against the same trigger."""
-RECONCILE = timedelta(hours=20)
+DAILY = timedelta(hours=20)
+"""A step of every day is due again after this."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +67,7 @@ async def _step(fleet: Fleet, migration: Migration, parameters: Parameters, judg
     acting: dict[Trigger, Verdict] = {
         name: each.verdict for name, each in judged.items() if name not in parameters.record_only
     }
-    for attempt in (_way_back, _emergency, _breakers, _hold_or_clear, _reviews, _bursts):
+    for attempt in (_way_back, _emergency, _breakers, _hold_or_clear, _reviews, _bursts, _old_side):
         if step := await attempt(fleet, migration, parameters, acting):
             return step
     if migration.stopped:
@@ -230,11 +231,25 @@ async def _bursts(
     return Step(did="burst", reason=asking.sentence)
 
 
+async def _old_side(
+    fleet: Fleet, migration: Migration, parameters: Parameters, acting: Mapping[Trigger, Verdict]
+) -> Step | None:
+    """Once a day, in every state: what could go back is only known from the old mailboxes as they are (M7)."""
+    async with fleet.db.connection() as db:
+        last = await watermarks.get(db, oldside.mark(migration.from_platform))
+    if last is not None and fleet.clock.now() - last < DAILY:
+        return None
+    found = await oldside.read(fleet, migration.from_platform)
+    if found.problems:
+        return None  # the last reading stands, and readiness with it
+    return Step(did="read", reason=f"{found.mailboxes} mailboxes of {migration.from_platform} read")
+
+
 async def _reconcile(fleet: Fleet, migration: Migration) -> Step | None:
     """Once a day the ledger is compared with the platform's own list (I1)."""
     async with fleet.db.connection() as db:
         last = await verdicts.reconciled_at(db, migration.to_platform)
-    if last is not None and fleet.clock.now() - last < RECONCILE:
+    if last is not None and fleet.clock.now() - last < DAILY:
         return None
     found = await reconcile.ledger(fleet, migration.to_platform)
     return Step(

@@ -10,14 +10,14 @@ from uuid import UUID
 import msgspec
 
 from mailfleet.errors import NeedsApproval, NotAllowed
-from mailfleet.migration import controller, evidence, fit, gate, saga
+from mailfleet.migration import controller, evidence, fit, gate, routing, saga
 from mailfleet.rules.migration import detect, judging, phases, readiness
 from mailfleet.rules.migration import parameters as figures
 from mailfleet.rules.migration.evidence import icc
 from mailfleet.rules.migration.gates import DECOMMISSION
 from mailfleet.rules.migration.parameters import Parameters
 from mailfleet.services.context import Fleet
-from mailfleet.store import approvals, audit, migrations, sagas, verdicts
+from mailfleet.store import approvals, audit, campaign_leads, migrations, sagas, verdicts
 from mailfleet.store.approvals import Approval
 from mailfleet.store.database import Connection
 from mailfleet.store.migrations import Migration
@@ -252,6 +252,25 @@ async def retry(fleet: Fleet, *, start_on: date) -> dict[str, Any]:
         fleet, name=name, start_on=start_on, timezone=last.timezone, volume=last.volume, seed=last.seed + 1,
         from_platform=last.from_platform, to_platform=last.to_platform,
     )  # fmt: skip
+
+
+async def place(fleet: Fleet, campaign_id: UUID, reason: str) -> str:
+    """A pilot's or a sentinel's campaign, put on the new platform by a person instead of a draw.
+
+    Raises NotAllowed for one that has begun, or that holds more leads than a pilot may.
+    """
+    async with fleet.db.connection() as db:
+        made = await _active(db)
+        found = next((c for c in await migrations.backlog(db, made.from_platform) if c.id == str(campaign_id)), None)
+        leads = await campaign_leads.total(db, campaign_id)
+    if found is None or found.contacted:
+        raise NotAllowed("It cannot be placed.", reasons=(f"it is no new campaign on {made.from_platform}",))
+    if leads > phases.PILOT_LEADS:
+        raise NotAllowed("It cannot be placed.", reasons=(f"it holds {leads} leads, a pilot {phases.PILOT_LEADS}",))
+    await routing.carry_over(fleet, campaign_id, of=made.from_platform, to=made.to_platform)
+    async with fleet.db.transaction() as db:
+        await _audit(fleet, db, made, "place", f"{campaign_id}: {reason}")
+    return made.to_platform
 
 
 async def declare(fleet: Fleet, what: str, reason: str) -> UUID:

@@ -249,6 +249,12 @@ class ForgePlatform(ForgeMailboxes):
                 return whole.id, [found.id for found in whole.sequences or []]
         return None
 
+    async def lead_state(self, campaign_ref: str, lead_ref: str) -> LeadState:
+        """From the contact itself: a sequence has no list, and everybody would be read for one (V15)."""
+        ws = await self.workspace()
+        whole = await self.core.people.contact(ws, lead_ref)
+        return forge_words.lead(whole, campaign_ref, forge_people.status_in(whole, campaign_ref)).state
+
     async def pause_lead(self, campaign_ref: str, lead_ref: str) -> None:
         await self.stop_lead(campaign_ref, lead_ref)
 

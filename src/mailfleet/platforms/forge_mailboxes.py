@@ -47,6 +47,7 @@ class ForgeMailboxes:
             suspend_mailboxes=False,
             schedule_read_back=False,
             find_lead=False,
+            one_state=True,
             stop_lead="address",
             resume_lead_with_delay=False,
             step_statistics=False,

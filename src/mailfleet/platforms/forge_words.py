@@ -46,7 +46,7 @@ NOBODY = "there"
 
 def campaign(seen: models.Sequence) -> CampaignSeen:
     state = CAMPAIGN_STATES.get(seen.status, "unknown")
-    return CampaignSeen(ref=seen.id, name=seen.name, state=state, raw=msgspec.to_builtins(seen))
+    return CampaignSeen(ref=seen.id, name=seen.name, state=state, leads=seen.lead_count, raw=msgspec.to_builtins(seen))
 
 
 def setup(seen: models.Sequence) -> CampaignSetup:
@@ -177,12 +177,19 @@ def warmup_login(spec: MailboxSpec) -> dict[str, Any]:
 
 
 def contact_fields(lead: NewLead, tag: str) -> dict[str, Any]:
-    """`linkedinUrl` is left out rather than empty, which is refused."""
+    """`linkedinUrl` is left out rather than empty, which is refused. Of our merge fields `company_name` is not one of
+    the vendor's own: a text that uses it would fail for everybody (salesforge:sequences/variables)."""
     position = lead.fields.get("job_title", "")
     fields = {"email": lead.email, "firstName": lead.first_name or NOBODY, "lastName": lead.last_name}
     more = {"company": lead.company, "position": position}
     given = {name: value for name, value in (fields | more).items() if value}
-    return {**given, "customVars": {name: str(value) for name, value in lead.fields.items()}, "tags": [tag]}
+    return {
+        **given,
+        "customVars": {
+            name: str(value) for name, value in ({"company_name": lead.company} | dict(lead.fields)).items() if value
+        },
+        "tags": [tag],
+    }
 
 
 def lead(contact: models.Contact, sequence: str, status: str | None) -> LeadSeen:

@@ -33,6 +33,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     list_leads: bool = True
     find_lead: bool = True
     """One lead can be looked up by address for less than reading them all."""
+    one_state: bool = False
+    """The state of one lead is read by itself (`lead_state`); else the campaign's list has to be read for it."""
     positions: bool = True
     """How far each lead has come, step by step."""
     stop_lead: Literal["lead", "address", "none"] = "lead"
@@ -179,6 +181,8 @@ class CampaignSeen(msgspec.Struct, frozen=True, kw_only=True):
     state: CampaignState
     created_at: datetime | None = None
     max_new_leads_per_day: int | None = None
+    leads: int | None = None
+    """How many it holds, where the list of campaigns says so."""
     raw: Mapping[str, Any] = {}
 
 
@@ -337,6 +341,10 @@ class SendingPlatform(Protocol):
         ...
 
     async def find_lead(self, email: str) -> tuple[str, Sequence[str]] | None: ...
+    async def lead_state(self, campaign_ref: str, lead_ref: str) -> LeadState:
+        """Of one lead; only where `one_state` says it can be read by itself."""
+        ...
+
     async def pause_lead(self, campaign_ref: str, lead_ref: str) -> None: ...
     async def resume_lead(self, campaign_ref: str, lead_ref: str, *, delay_days: int = 0) -> None: ...
     async def stop_lead(self, campaign_ref: str, lead_ref: str) -> None: ...

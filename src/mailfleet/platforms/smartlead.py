@@ -236,6 +236,11 @@ class SmartleadPlatform:
         found = await self.client.get_lead_by_email(email)
         return (str(found.id), [str(c.campaign_id) for c in found.lead_campaign_data]) if found else None
 
+    async def lead_state(self, campaign_ref: str, lead_ref: str) -> LeadState:
+        """The list is all there is (smartlead:campaigns/leads); `one_state` says so."""
+        states: dict[str, LeadState] = {seen.ref: seen.state async for seen in self.leads(campaign_ref)}
+        return states.get(lead_ref, "unknown")
+
     async def pause_lead(self, campaign_ref: str, lead_ref: str) -> None:
         await self.client.leads.pause(campaign_ref, lead_ref)
 

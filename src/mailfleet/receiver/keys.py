@@ -6,14 +6,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 AGAIN = 2.0
-"""Seconds of real time between two readings: somebody who sends rubbish does not make us read all day."""
+"""Seconds between two readings: somebody who sends rubbish does not make us read all day."""
 
 
 class HookKeys:
-    """Reads by `load`, which gives the secrets by hook."""
+    """Reads by `load`, which gives the secrets by hook; `clock` counts seconds, of real time where none is given."""
 
-    def __init__(self, load: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
-        self._load = load
+    def __init__(
+        self, load: Callable[[], Awaitable[Mapping[str, str]]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._load, self._clock = load, clock
         self._known: Sequence[str] = ()
         self._read_at = float("-inf")
 
@@ -22,7 +24,7 @@ class HookKeys:
 
     async def again(self) -> Sequence[str]:
         """Those there are now: a hook may have been registered by another process a moment ago."""
-        if time.monotonic() - self._read_at >= AGAIN:
-            self._read_at = time.monotonic()
+        if self._clock() - self._read_at >= AGAIN:
+            self._read_at = self._clock()
             self._known = tuple((await self._load()).values())
         return self._known

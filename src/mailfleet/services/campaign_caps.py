@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from mailfleet.services import budgets, readings
@@ -14,6 +15,8 @@ async def set_today(fleet: Fleet, campaign_id: UUID) -> None:
     """As if it were sending already: a cap that is set after the start is set too late."""
     async with fleet.db.connection() as db:
         senders = await campaigns.senders(db, campaign_id)
+        where = (await campaigns.need(db, campaign_id)).platform
+    fleet = replace(fleet, default_platform=where)  # the references of its mailboxes are that platform's
     for sender in senders:
         if sender.ref is not None:
             await _set(fleet, sender, sender.ref, campaign_id)

@@ -68,10 +68,12 @@ async def ensure(fleet: Fleet, platform: SendingPlatform, campaign: Campaign, re
 
 
 async def _link(fleet: Fleet, campaign: Campaign, hook: str) -> None:
-    async with fleet.db.connection() as db:
-        await links.put(
-            db, platform=campaign.platform, kind="webhook", ours=campaign.id, ref=hook, at=fleet.clock.now()
-        )
+    """A hook for the whole account belongs to the first campaign that needed it."""
+    async with fleet.db.transaction() as db:
+        if await links.ours(db, platform=campaign.platform, kind="webhook", ref=hook) is None:
+            await links.put(
+                db, platform=campaign.platform, kind="webhook", ours=campaign.id, ref=hook, at=fleet.clock.now()
+            )
 
 
 def _judged(fleet: Fleet, platform: SendingPlatform, campaign: Campaign, mine: list[WebhookSeen]) -> Hook:

@@ -220,6 +220,8 @@ async def _stopped_at(platform: SendingPlatform, campaign_ref: str, group: Seque
 
 async def _read_back(platform: SendingPlatform, campaign_ref: str, wanted: set[str]) -> Mapping[str, str]:
     """The states of these leads: looked for among the few that have ended, then in the whole campaign."""
+    if platform.capabilities.one_state:
+        return {ref: await platform.lead_state(campaign_ref, ref) for ref in sorted(wanted)}
     states: dict[str, str] = {}
     for ended in (*_ENDED_LISTS, None):
         if wanted <= states.keys():

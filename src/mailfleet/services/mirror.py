@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from mailfleet.errors import NotAllowed, VendorError
-from mailfleet.platforms.port import SendingPlatform
+from mailfleet.platforms.port import CampaignSeen, SendingPlatform
 from mailfleet.rules.address import BadAddress, normalise
 from mailfleet.services.context import Fleet
 from mailfleet.store import vendor_leads, watermarks
@@ -80,14 +80,17 @@ async def refresh(fleet: Fleet, account: str, name: str, platform: SendingPlatfo
     now = fleet.clock.now()
     seen = await platform.campaigns()
     for campaign in seen:
-        await _read(fleet, account, name, platform, campaign.ref, now)
+        await _read(fleet, account, name, platform, campaign, now)
     async with fleet.db.transaction() as db:
         await vendor_leads.gone(db, name, account, [campaign.ref for campaign in seen])
         await watermarks.put(db, _mark(account, name), now)
 
 
-async def _read(fleet: Fleet, account: str, name: str, platform: SendingPlatform, ref: str, now: datetime) -> None:
-    total = (await platform.stats(ref)).leads.get("total")
+async def _read(
+    fleet: Fleet, account: str, name: str, platform: SendingPlatform, seen: CampaignSeen, now: datetime
+) -> None:
+    ref = seen.ref
+    total = seen.leads if seen.leads is not None else (await platform.stats(ref)).leads.get("total")
     async with fleet.db.connection() as db:
         kept = await vendor_leads.counted(db, name, account, ref)
     if kept and total is not None and total in (kept.leads, kept.ours + kept.strangers):

@@ -21,6 +21,7 @@ from mailfleet.platforms.port import (
 )
 from mailfleet.rules import escalation
 from mailfleet.services import alerts, events, holds, missed, vendor_health
+from mailfleet.services.campaign_parts import config_of
 from mailfleet.services.clients import views
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns, inbox, links, ownership, watermarks
@@ -236,10 +237,11 @@ async def _poll_campaign(
         ours = await store.campaign_sums(db, campaign.id)
         stopped = await ownership.stopped_count(db, campaign.id)
         starting = await holds.starting(db, campaign.id)
+        live = await ownership.live_count(db, campaign.id)
     begin = min(due.last - missed.GRACE, since) if since else due.last - missed.GRACE
     told: list[PlatformEvent] = []
     if (current := seen.get(ref)) and not starting:
-        told += _status(campaign, current, now)
+        told += _status(campaign, current, now, live)
     theirs = await platform.stats(ref)
     more = _more(theirs, ours, stopped)
     if more:
@@ -249,7 +251,7 @@ async def _poll_campaign(
         told += await missed.complaints(fleet, platform, campaign, ref, now)
         asked = now
     if _finished(theirs):
-        await _complete(fleet, platform, campaign, ref)
+        await _complete(fleet, platform, campaign, ref, theirs, changed=not due.stood())
     ids = list(await events.enqueue(fleet, platform.name, told, source="poll")) if told else []
     await _alarm(fleet, campaign, told, now)
     # Counters that stood still since the last reading hide nothing young: what is not found now is not to be found.
@@ -276,8 +278,11 @@ def _more(theirs: CampaignStats, ours: Mapping[str, int], stopped: int) -> bool:
     )
 
 
-def _status(campaign: Campaign, seen: CampaignSeen, now: datetime) -> list[PlatformEvent]:
-    if campaign.state != "running" or seen.state not in ("paused", "stopped"):
+def _status(campaign: Campaign, seen: CampaignSeen, now: datetime, live: int) -> list[PlatformEvent]:
+    """A platform that tells of no end by itself is seen to have ended once nobody of ours is left in it."""
+    if campaign.state != "running" or not (
+        seen.state in ("paused", "stopped") or (seen.state == "completed" and not live)
+    ):
         return []
     return [
         PlatformEvent(
@@ -291,11 +296,20 @@ def _finished(theirs: CampaignStats) -> bool:
     return theirs.leads.get("completed", 0) > 0
 
 
-async def _complete(fleet: Fleet, platform: SendingPlatform, campaign: Campaign, ref: str) -> None:
-    """Leads that got their last step are told as completed."""
+async def _complete(
+    fleet: Fleet, platform: SendingPlatform, campaign: Campaign, ref: str, theirs: CampaignStats, *, changed: bool
+) -> None:
+    """Leads that got their last step are told as completed: from what we were told, and where the platform counts more
+    of them, from its list, which is long."""
+    now, last = fleet.clock.now(), len(config_of(campaign).sequence)
+    async with fleet.db.transaction() as db:
+        await ownership.complete_sent(db, campaign.id, last, now)
+        known = await ownership.completed_count(db, campaign.id)
+    if not changed or theirs.leads.get("completed", 0) <= known:
+        return
     done = [lead.ref async for lead in platform.leads(ref) if lead.state == "completed"]
     async with fleet.db.transaction() as db:
-        await ownership.complete(db, campaign.id, done, fleet.clock.now())
+        await ownership.complete(db, campaign.id, done, now)
 
 
 async def _alarm(fleet: Fleet, campaign: Campaign, told: Sequence[PlatformEvent], now: datetime) -> None:

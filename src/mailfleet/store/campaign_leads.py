@@ -44,6 +44,11 @@ async def progress(db: Connection, campaign_id: UUID, client_id: UUID, *, shared
     return found
 
 
+async def total(db: Connection, campaign_id: UUID) -> int:
+    """Its leads, in whatever state."""
+    return await value(db, "select count(*)::int from mailfleet.leads where campaign_id = %s", [campaign_id])
+
+
 async def begun_since(db: Connection, campaign_id: UUID, since: datetime) -> int:
     """Leads whose first step was sent since then."""
     return await value(

@@ -262,6 +262,32 @@ async def complete(db: Connection, campaign_id: UUID, refs: Sequence[str], at: d
     )
 
 
+async def complete_sent(db: Connection, campaign_id: UUID, last: int, at: datetime) -> int:
+    """The same for those that the last step of this campaign was sent to, as we know it."""
+    return await execute(
+        db,
+        """with o as (
+               update mailfleet.lead_ownership o set state = 'completed', updated_at = %(at)s
+               where o.campaign_id = %(campaign)s and o.state = 'active' and exists (
+                   select 1 from mailfleet.events e
+                   where e.lead_id = o.lead_id and e.campaign_id = o.campaign_id and e.kind = 'sent'
+                     and e.step >= %(last)s)
+               returning lead_id)
+           update mailfleet.leads l set status = 'completed', updated_at = %(at)s
+           from o where l.id = o.lead_id and l.status = 'in_sequence'""",
+        {"campaign": campaign_id, "last": last, "at": at},
+    )
+
+
+async def completed_count(db: Connection, campaign_id: UUID) -> int:
+    """How many of a campaign's leads are through."""
+    return await value(
+        db,
+        "select count(*)::int from mailfleet.lead_ownership where campaign_id = %s and state = 'completed'",
+        [campaign_id],
+    )
+
+
 async def suppressed_live(db: Connection, *, since: datetime | None, limit: int = 1000) -> list[int]:
     """Leads a platform may still send to although an entry made since `since` names them; their rows are locked.
 

@@ -328,6 +328,16 @@ async def old_mailboxes(db: Connection, platform: str, cap: int) -> list[OldMail
     )
 
 
+async def linked(db: Connection, platform: str) -> Mapping[str, UUID]:
+    """The platform's reference of a mailbox → ours."""
+    found = await tuples(
+        db,
+        "select ref, ours::uuid from mailfleet.platform_links where platform = %s and kind = 'mailbox'",
+        [platform],
+    )
+    return dict(found)
+
+
 async def flows_green(db: Connection, since: datetime) -> list[str]:
     """Flows that have run through since, without an error."""
     found = await tuples(
