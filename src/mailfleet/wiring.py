@@ -100,14 +100,18 @@ async def open_fleet(
     actor: str = "machine",
     witness: Callable[[Taken], None] | None = None,
     waiting: Callable[[str], None] | None = None,
+    clock: Clock | None = None,
+    outside: Callable[[Means], Means] = lambda means: means,
 ) -> AsyncGenerator[Fleet]:
     """Every part, opened and closed.
 
-    `witness` sees every exchange with a vendor, masked; `waiting` is told what is waited for, when it takes long.
+    `witness` sees every exchange with a vendor, masked; `waiting` is told what is waited for, when it takes long. A
+    rehearsal gives a `clock` of its own and an `outside`: vendors that are answered in this process, waits that pass
+    in its own time.
 
     Raises SchemaOutOfDate, DatabaseUnavailable and ConfigError. What a vendor needs is asked for when it is used.
     """
-    clock = clock_from(settings.mailfleet_clock)
+    clock = clock or clock_from(settings.mailfleet_clock)
     policy = load(settings.mailfleet_policy)
     kek = kek_of(settings)
     async with contextlib.AsyncExitStack() as stack:
@@ -116,7 +120,7 @@ async def open_fleet(
         db = await stack.enter_async_context(Database(dsn, max_size=settings.mailfleet_database_pool))
         refusals = vendor_health.Refusals()
         means = await _means(stack, settings, db, clock, actor, policy.escalation)
-        means = replace(means, witness=witness, waiting=waiting, refused=refusals.told)
+        means = outside(replace(means, witness=witness, waiting=waiting, refused=refusals.told))
         vault = Vault(kek)
         async with db.connection() as rows:
             suppression_key = await vault.kept(rows, "suppression")

@@ -10,7 +10,7 @@ from typing import Any
 from mailfleet.sandbox import status_page
 from mailfleet.sandbox.dns import server as dns_server
 from mailfleet.sandbox.engine.send import set_status
-from mailfleet.sandbox.providers import FILTERS, BadList, Spell, receivers
+from mailfleet.sandbox.providers import FILTERS, BadList, Refusal, Spell, receivers
 from mailfleet.sandbox.reputation import standing
 from mailfleet.sandbox.smartlead.deliveries import outbound, resend
 from mailfleet.sandbox.smartlead.payloads import disconnected_notice
@@ -19,6 +19,7 @@ from mailfleet.sandbox.world import World
 
 Given = Mapping[str, Any]
 _MOST = 1_000_000_000
+_SENDERS = ("smartlead", "forge")
 Undo = Callable[[], None] | None
 Begin = Callable[[World, Given], Undo]
 
@@ -176,20 +177,34 @@ def _share(given: Given, name: str, usual: float | None = None) -> float:
     return value
 
 
-def _spell(world: World, provider: object, factor: float) -> Undo:
+def _spell(world: World, given: Given, factor: float) -> Undo:
+    provider, vendor = given.get("provider"), given.get("vendor")
     if provider is not None and str(provider) not in FILTERS:
         raise ValueError(f"provider is one of {', '.join(FILTERS)}, or null for all.")
-    spell, held = Spell(None if provider is None else str(provider), factor), receivers(world).spells
+    spell = Spell(None if provider is None else str(provider), factor, None if vendor is None else _sender(vendor))
+    held = receivers(world).spells
     held.append(spell)
     return partial(held.remove, spell)
 
 
+def _sender(vendor: object) -> str:
+    if vendor not in _SENDERS:
+        raise ValueError(f"vendor is one of {', '.join(_SENDERS)}.")
+    return str(vendor)
+
+
 def _harder(world: World, given: Given) -> Undo:
-    return _spell(world, given.get("provider"), _share(given, "factor", 0.5))
+    return _spell(world, given, _share(given, "factor", 0.5))
 
 
 def _outage(world: World, given: Given) -> Undo:
-    return _spell(world, given.get("provider"), 0.0)
+    return _spell(world, given, 0.0)
+
+
+def _refusal(world: World, given: Given) -> Undo:
+    found, held = Refusal(_sender(given["vendor"]), _share(given, "share")), receivers(world).refusals
+    held.append(found)
+    return partial(held.remove, found)
 
 
 def _bad_list(world: World, given: Given) -> Undo:
@@ -233,6 +248,7 @@ KINDS: dict[str, tuple[Begin, tuple[str, ...]]] = {
     "provider_filter": (_harder, ()),
     "provider_outage": (_outage, ()),
     "bad_list": (_bad_list, ()),
+    "vendor_refused": (_refusal, ("vendor", "share")),
     "clock_skew": (_skew, ("seconds",)),
 }
 """Each kind, how it begins, and what it cannot do without."""

@@ -40,6 +40,8 @@ class Spell:
     provider: str | None
     # Placement is multiplied by it; 0 refuses everything for now, as a provider does that is down.
     factor: float
+    # Only mail that comes by this vendor; None = all mail.
+    vendor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,21 @@ class BadList:
     complaints: float
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Receivers think ill of a vendor: so many of the mails that come by it are refused, whoever sends them."""
+
+    vendor: str
+    share: float
+
+
 @dataclass
 class Receivers:
     """What is going on at the receiving side now."""
 
     spells: list[Spell] = field(default_factory=list[Spell])
     bad_lists: list[BadList] = field(default_factory=list[BadList])
+    refusals: list[Refusal] = field(default_factory=list[Refusal])
 
 
 def receivers(world: World) -> Receivers:
@@ -67,16 +78,21 @@ def receivers(world: World) -> Receivers:
     return cast(Receivers, kept)
 
 
-def temper(world: World, provider: str) -> float:
-    """What the spells of now leave of a provider's placement."""
+def temper(world: World, provider: str, vendor: str) -> float:
+    """What the spells of now leave of a provider's placement of mail that comes by a vendor."""
     factor = 1.0
     for spell in receivers(world).spells:
-        if spell.provider in (None, provider):
+        if spell.provider in (None, provider) and spell.vendor in (None, vendor):
             factor *= spell.factor
     return factor
 
 
-def judged(world: World, provider: str, share: float, missing: float) -> float:
+def refused(world: World, vendor: str) -> float:
+    """The share of a vendor's mail that is refused now for coming by it."""
+    return max((each.share for each in receivers(world).refusals if each.vendor == vendor), default=0.0)
+
+
+def judged(world: World, provider: str, share: float, missing: float, vendor: str) -> float:
     """The share that reaches inboxes at a provider, from what standing earns and what missing authentication leaves."""
     own = FILTERS.get(provider, FILTERS["postfix"])
-    return min(0.99, share**own.strict * missing**own.asks * temper(world, provider))
+    return min(0.99, share**own.strict * missing**own.asks * temper(world, provider, vendor))

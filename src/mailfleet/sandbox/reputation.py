@@ -45,6 +45,9 @@ class Box(Protocol):
     """A mailbox at whichever vendor: receivers know no more of it."""
 
     @property
+    def vendor(self) -> str: ...
+
+    @property
     def address(self) -> str: ...
 
     @property
@@ -136,8 +139,8 @@ def placement(world: World, box: Box, provider: str | None = None) -> float:
         if not getattr(passed, mechanism):
             missing *= kept
     if provider is not None:
-        return judged(world, provider, share, missing)
-    return sum(own.part * judged(world, name, share, missing) for name, own in FILTERS.items())
+        return judged(world, provider, share, missing, box.vendor)
+    return sum(own.part * judged(world, name, share, missing, box.vendor) for name, own in FILTERS.items())
 
 
 def authentication(world: World, domain: str) -> DomainAuth:

@@ -10,7 +10,7 @@ from typing import Protocol
 from mailfleet.sandbox.bounce_texts import bounce_text, report
 from mailfleet.sandbox.people import REPLIES, Person, person
 from mailfleet.sandbox.people_texts import as_html, away_days, reply_subject, reply_text, with_original
-from mailfleet.sandbox.providers import FILTERS, temper
+from mailfleet.sandbox.providers import FILTERS, refused, temper
 from mailfleet.sandbox.reputation import Box, authentication, note, placement, standing
 from mailfleet.sandbox.seeds import fraction, hexes
 from mailfleet.sandbox.smartlead.state import plain
@@ -149,11 +149,13 @@ def _refusal(world: World, sent: Mail, who: Person) -> tuple[str, bool]:
         return "soft", vouched
     if who.sure:
         return "", vouched
-    if temper(world, who.provider) == 0:
+    if temper(world, who.provider, sent.box.vendor) == 0:
         return "soft", vouched
     odd = _share(world, sent, "refused")
     if not vouched and odd < FILTERS[who.provider].refuses:
         return "block", False
+    if odd < refused(world, sent.box.vendor):
+        return "block", vouched
     low = standing(world, sent.box).score < _LOW_STANDING and odd < _REFUSES_LOW
     return ("block" if low else ""), vouched
 

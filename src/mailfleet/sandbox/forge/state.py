@@ -63,6 +63,10 @@ class Box:
     free_from: datetime | None = None
 
     @property
+    def vendor(self) -> str:
+        return "forge"
+
+    @property
     def domain(self) -> str:
         return self.address.rpartition("@")[2].lower()
 

@@ -47,6 +47,10 @@ class WarmBox:
     providers: dict[date, dict[str, list[int]]] = field(default_factory=dict[date, dict[str, list[int]]])
 
     @property
+    def vendor(self) -> str:
+        return "forge"
+
+    @property
     def domain(self) -> str:
         return self.address.rpartition("@")[2].lower()
 

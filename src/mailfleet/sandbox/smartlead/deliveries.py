@@ -19,8 +19,8 @@ from mailfleet.sandbox.skew import shifted, skew
 from mailfleet.sandbox.smartlead.state import Campaign, Smartlead, Webhook, rest_time, smartlead
 from mailfleet.sandbox.world import World
 
-# Deliveries of this much sandbox time run at once, at most so many together.
-_WINDOW = timedelta(minutes=15)
+# Deliveries of this much sandbox time run at once, at most so many together. A signature is believed for five minutes.
+_WINDOW = timedelta(minutes=4)
 _TOGETHER = 8
 _PATIENCE = 10.0
 

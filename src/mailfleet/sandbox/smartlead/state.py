@@ -67,6 +67,10 @@ class Mailbox:
     sent_at: deque[datetime] = field(default_factory=deque[datetime])
 
     @property
+    def vendor(self) -> str:
+        return "smartlead"
+
+    @property
     def address(self) -> str:
         return cast(str, self.fields["from_email"])
 
