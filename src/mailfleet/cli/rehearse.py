@@ -79,6 +79,10 @@ def _scenario(name: str, seed: int, volume: int, report: Path | None, *, as_json
     wanted = scenarios.scenario(name)
     done = asyncio.run(run.rehearse(wanted, seed=seed, volume=volume, tell=lambda what: None if as_json else say(what)))
     result = done.result
+    if report:
+        from mailfleet.rehearsal.report import page
+
+        report.write_text(page(done, wanted), "utf-8")
     if as_json:
         emit(result)
     else:

@@ -80,11 +80,11 @@ def at_once(volume: int) -> int:
     return max(2, round(20 * (volume / 1000) ** (math.log(5) / math.log(10) if volume < 1000 else 0.477)))
 
 
-def book(seed: int, volume: int, days: int = 7 * WEEKS + 28) -> Book:
+def book(seed: int, volume: int, days: int = 7 * 36) -> Book:
     """Campaigns of unequal size (log-normal, .6), begun evenly over the days."""
     rng = random.Random(f"rehearsal:{seed}:{volume}")  # noqa: S311 - an agency, no secret
     together = at_once(volume)
-    boxes = max(4, round(volume / BOX_A_DAY))
+    boxes = max(24, round(volume / BOX_A_DAY))
     mean = volume * LIFE / together / MAILS_A_LEAD
     made: list[Campaign] = []
     for number in range(round(days * together / LIFE)):
@@ -106,6 +106,10 @@ def moment(day: int, hour: float = 0) -> datetime:
     """A local time of the agency on one of its days."""
     local = datetime.combine(START_ON + timedelta(days=day), time(), SYDNEY)
     return (local + timedelta(hours=hour)).astimezone(UTC)
+
+
+def local_date(at: datetime) -> date:
+    return at.astimezone(SYDNEY).date()
 
 
 async def found(stage: Stage, plan: Book) -> None:

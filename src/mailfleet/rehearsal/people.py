@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import contextlib
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from mailfleet.errors import MailfleetError
+from mailfleet.errors import MailfleetError, NotAllowed
 from mailfleet.flows.campaign import smartlead_campaign_flow
 from mailfleet.flows.shell import plain
 from mailfleet.migration import drill, seeds, verbs, view
@@ -17,7 +19,7 @@ from mailfleet.rehearsal.agency import Campaign
 from mailfleet.rehearsal.stage import Stage
 from mailfleet.sandbox import placements
 from mailfleet.services import approvals, campaigns
-from mailfleet.store import migrations
+from mailfleet.store import migrations, verdicts
 
 ANN, BOB = "person:ann", "person:bob"
 DRILL_AFTER, SOON = timedelta(days=11), timedelta(days=4)
@@ -30,7 +32,7 @@ class People:
 
     stage: Stage
     plan: agency.Book
-    decision: str = "resume"
+    decision: str | None = None
     drilled: datetime | None = None
     piloted: bool = False
     said: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -54,12 +56,36 @@ class People:
             await self._seed_tests(burst=True)
 
     async def decide(self) -> None:
-        """A paused platform waits; they go on or let it send again."""
+        """A paused platform waits; they go on, let it send again, or wait and see."""
+        if self.decision is None:
+            return
         if self.decision == "resume":
             await verbs.resume(self.stage.fleet, "the cause is known and is not the platform")
         else:
             await verbs.rollback(self.stage.fleet, "we go back")
         self._note(f"decided: {self.decision}")
+
+    async def release(self) -> None:
+        """What the vendor paused by itself is looked at, and started again by a person (I7)."""
+        async with self.stage.fleet.db.connection() as db:
+            paused = [UUID(each) for each in await verdicts.vendor_paused(db, agency.NEW)]
+        for each in paused:
+            with contextlib.suppress(NotAllowed):
+                await campaigns.resume(replace(self.stage.fleet, actor=ANN), each, "looked at: the list is sound")
+                self._note("started a campaign again that the vendor had paused")
+
+    async def sign_off(self) -> None:
+        """After a rollback: the post-mortem, a week's rest, a new plan."""
+        fleet = self.stage.fleet
+        await verbs.sign(fleet, "", "Root cause: receivers refused the vendor. Mended. Nothing changes in the plan.")
+        self._note("signed the post-mortem")
+
+    async def retry(self, day: date) -> None:
+        made = await verbs.retry(self.stage.fleet, start_on=day)
+        await approvals.approve(self.stage.fleet, made["approval"], by=ANN)
+        await verbs.start(self.stage.fleet, made["name"])
+        self.drilled, self.piloted = None, False
+        self._note(f"a new migration begins: {made['name']}")
 
     def _note(self, what: str) -> None:
         self.said.append({"at": self.stage.now.isoformat(), "what": what})
@@ -115,7 +141,10 @@ class People:
             await self._sentinel()
         if seen["phase"] == "pilot" and not self.piloted:
             self.piloted = True
-            await self.pilot(Campaign(name="Pilot", tag="pilot", day=0, leads=agency.PILOT, boxes=(0, 1, 2, 3)))
+            number = sum("pilot begins" in each["what"] for each in self.said) + 1
+            await self.pilot(
+                Campaign(name=f"Pilot {number}", tag=f"pilot{number}", day=0, leads=agency.PILOT, boxes=(0, 1, 2, 3))
+            )
         date = next((check for check in seen["gate"] if check["name"] == "date"), None)
         due = self.drilled is None or self.stage.now - self.drilled > DRILL_AFTER
         if due and date is not None and seen["phase"] != "setup":

@@ -112,6 +112,16 @@ async def ledger(db: Connection) -> str:
     return witness.digest([line for line in found if not line[2].startswith("Sentinel")])
 
 
+async def queued(db: Connection) -> set[str]:
+    """Whoever no vendor was given yet and whose campaign goes on: they wait with us."""
+    found = await tuples(
+        db,
+        """select l.email_norm from mailfleet.leads l join mailfleet.campaigns c on c.id = l.campaign_id
+           where l.status in ('new', 'ready_to_send', 'held') and c.state in ('draft', 'ready', 'running', 'paused')""",
+    )
+    return {email for (email,) in found}
+
+
 async def balanced(db: Connection, seen: dict[str, set[str]]) -> bool:
     """Whoever a vendor may write to at this moment is live in our ledger, with that vendor as the owner."""
     found = await tuples(

@@ -40,8 +40,8 @@ async def rehearse(scenario: Scenario, *, seed: int, volume: int, tell: Tell = l
 
 async def _told(play: Play, scenario: Scenario, began: float, cpu: float) -> Rehearsed:
     world, seed = play.stage.inside.world, play.plan.seed
-    seen = witness.account(world, play.given, agency.STEPS)
     async with play.stage.fleet.db.connection() as db:
+        seen = witness.account(world, play.given - await record.queued(db), agency.STEPS)
         made = await migrations.need(db)
         steps = await migrations.history(db, made.id, actions=("breaker",), limit=1000)
         result = Result(
@@ -74,5 +74,7 @@ async def _told(play: Play, scenario: Scenario, began: float, cpu: float) -> Reh
             "doubles": seen.doubles,
             "lost": seen.lost,
             "last": play.last,
+            "ledger": play.ledger,
+            "kills": play.kills,
         }
     return Rehearsed(result=result, drawn=drawn)

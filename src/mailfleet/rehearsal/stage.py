@@ -80,8 +80,20 @@ class Wire(httpx2.AsyncBaseTransport):
         self.after(request)
         return answer
 
+    def calm(self) -> None:
+        """Nothing ends here any more."""
+        self.before = self.after = _nothing
+
+    def gone(self) -> None:
+        """Of a process that has ended: whatever of it still runs reaches nobody."""
+        self.before = _nobody
+
 
 def _nothing(_: httpx2.Request) -> None: ...
+
+
+def _nobody(request: httpx2.Request) -> None:
+    raise httpx2.ConnectError("this process has ended", request=request)
 
 
 @dataclass
@@ -136,6 +148,14 @@ class Stage:
         """Ends them, as the end of a process would."""
         self.hooks.to = None
         await self._parts.aclose()
+
+    async def again(self) -> None:
+        """After the end of a process: a new one, with nothing in its memory."""
+        self.wire.gone()
+        await self.down()
+        calls, self.wire = self.wire.calls, Wire(self.inside)
+        self.wire.calls = calls
+        await self.up()
 
     def _receiver(self) -> Receiver:
         fleet, hooks = self.fleet, HookSecrets(self.fleet.db, self.fleet.vault, "forge")

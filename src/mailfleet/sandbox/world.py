@@ -106,5 +106,7 @@ class World:
             if pending is not None:
                 await pending
             done += 1
+        for hook in self.before:
+            await hook(to)
         self.now = max(self.now, to)
         return done

@@ -99,8 +99,9 @@ async def _push_all(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[in
 
 
 async def _on_again(platform: SendingPlatform, ref: str) -> None:
-    """A platform completes a campaign whose leads are all through (V12): the new ones need it to run. A pause stays."""
-    if (await platform.campaign(ref)).state == "completed":
+    """A platform completes a campaign whose leads are all through (V12), and one that a rollback made for leads which
+    had not been handed over is a draft until they come: the new ones need it to run. A pause stays."""
+    if (await platform.campaign(ref)).state in ("completed", "draft"):
         await platform.start_campaign(ref)
 
 
