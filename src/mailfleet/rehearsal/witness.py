@@ -11,7 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mailfleet.sandbox.forge.state import GOES_ON, forge
 from mailfleet.sandbox.smartlead.state import smartlead
@@ -19,6 +19,7 @@ from mailfleet.sandbox.world import World
 
 REFERENCE = re.compile(r"Reference ([a-z0-9]+/\d+)")
 _UNDER_WAY = ("STARTED", "INPROGRESS", "PAUSED")
+RESUMED_WITHIN = timedelta(days=12)
 _ENDINGS = ("bounced", "unsubscribed", "complained")
 
 
@@ -119,7 +120,7 @@ def _lost(world: World, sent: Sequence[Mail], given: Collection[str], steps: int
     for mail in sent:
         got[mail.email].add(mail.step)
     over = {email for email, seen in got.items() if len(seen) >= steps}
-    return {email.lower() for email in given} - over - _ended(world) - _waiting(world)
+    return {email.lower() for email in given} - over - _ended(world) - _waiting(world) - _away(world)
 
 
 def _ended(world: World) -> set[str]:
@@ -130,6 +131,17 @@ def _ended(world: World) -> set[str]:
         for line in world.log.lists["people"]
         if line["kind"] in _ENDINGS or (line["kind"] == "replied" and line["category"] != "out_of_office")
     }
+
+
+def _away(world: World) -> set[str]:
+    """Out of the office, and not back for longer than it takes to go on with them."""
+    found: set[str] = set()
+    for line in world.log.lists["people"]:
+        if line["kind"] == "replied" and line["category"] == "out_of_office" and line["back"]:
+            back = datetime.fromisoformat(line["back"]).replace(tzinfo=world.now.tzinfo)
+            if back + RESUMED_WITHIN > world.now:
+                found.add(line["email"].lower())
+    return found
 
 
 def _waiting(world: World) -> set[str]:

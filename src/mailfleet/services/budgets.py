@@ -12,7 +12,7 @@ import msgspec
 from mailfleet.errors import OverLimit
 from mailfleet.platforms.port import Applied, MailboxSeen, SendingPlatform, WarmupSettings
 from mailfleet.rules import limits, warmup
-from mailfleet.services import alerts, holds
+from mailfleet.services import alerts, holds, moves
 from mailfleet.services.context import Fleet
 from mailfleet.services.days import day_span, local_day
 from mailfleet.store import mailboxes
@@ -20,6 +20,8 @@ from mailfleet.store.database import Connection
 from mailfleet.store.mailboxes import Budget, Mailbox
 
 MIN_GAP_MINUTES = 10
+KEPT_WARM = 8
+"""Warm-up mails a day on the platform that is not the one to warm, of 5 to 10 (M7)."""
 # A cap of zero is no figure a platform promises to read as "none"; what may not send is in no campaign.
 _LOWEST_CAP = 1
 
@@ -57,7 +59,8 @@ async def apply_day(
             name: at for name, at in (await mailboxes.places(db, mailbox.id)).items() if name != fleet.default_platform
         }
         before = await mailboxes.last_budget(db, mailbox.id)
-    wish = _wish(fleet, mailbox, plan, warmup_day, fleet.default_platform, alone=not elsewhere)
+    moving = bool(elsewhere) and (await moves.last(fleet))[0]
+    wish = _wish(fleet, mailbox, plan, warmup_day, fleet.default_platform, alone=not elsewhere, moving=moving)
     drift = _drift(before, seen, wish)
     applied: dict[str, Any] = {name: list(pair) for name, pair in plan.budget.clamped.items()}
     if mailbox.state == "WARMING":
@@ -65,7 +68,8 @@ async def apply_day(
     applied |= await _set(fleet.platform(), ref, wish, seen)
     for name, other in elsewhere.items():
         if name in fleet.platforms:
-            await _set(fleet.platform(name), other, _wish(fleet, mailbox, plan, warmup_day, name, alone=False), None)
+            theirs = _wish(fleet, mailbox, plan, warmup_day, name, alone=False, moving=moving)
+            await _set(fleet.platform(name), other, theirs, None)
     if drift:
         await _told_drift(fleet, mailbox, drift)
     kept: dict[str, Any] = {"wish": msgspec.to_builtins(wish), "clamped": applied, "factor": mailbox.limit_factor}
@@ -193,13 +197,19 @@ async def _warmup_done(fleet: Fleet, db: Connection, mailbox: Mailbox, day: date
     return most + fleet.policy.send_limits.production.warmup_reserve if most else 0
 
 
-def _wish(fleet: Fleet, mailbox: Mailbox, plan: limits.DayPlan, warmup_day: int, platform: str, *, alone: bool) -> Wish:
-    """On one platform alone the whole cap is its; else each has its campaigns' part. One platform alone warms up."""
-    on = mailbox.state in ("WARMING", "PRODUCTION", "DEGRADED") and (alone or mailbox.warmup_owner == platform)
+def _wish(
+    fleet: Fleet, mailbox: Mailbox, plan: limits.DayPlan, warmup_day: int, platform: str, *, alone: bool, moving: bool
+) -> Wish:
+    """On one platform alone the whole cap is its; else each has its campaigns' part. One platform alone warms up, and
+    while the operation is moved the other is kept warm, so that there is a way back (M7)."""
+    works = mailbox.state in ("WARMING", "PRODUCTION", "DEGRADED")
+    owns = alone or mailbox.warmup_owner == platform
+    on = works and (owns or moving)
+    a_day = plan.budget.warmup_target if owns else min(KEPT_WARM, plan.budget.warmup_target)
     most = plan.budget.campaign_cap // plan.spread
     cap = most if alone and not plan.caps else plan.caps.get(platform, 0)
     return Wish(
-        warmup=WarmupSettings(enabled=on, per_day=plan.budget.warmup_target, rampup=_ramp(fleet, warmup_day).rampup),
+        warmup=WarmupSettings(enabled=on, per_day=a_day, rampup=_ramp(fleet, warmup_day).rampup),
         daily_cap=max(_LOWEST_CAP, cap),
     )
 
