@@ -130,8 +130,9 @@ async def connect(scene: Scene) -> str:
 
 
 async def mailboxes(scene: Scene) -> int:
-    rows = scene.raw("/email-accounts/", offset=0, limit=100)
-    return sum(row["from_email"] == f"ada{scene.n}@brightwater-mailfleet-demo.com" for row in rows)
+    address = f"ada{scene.n}@brightwater-mailfleet-demo.com"
+    rows = scene.raw("/email-accounts/", offset=0, limit=100, username=address)
+    return sum(row["from_email"] == address for row in rows)
 
 
 async def campaigns(scene: Scene) -> int:
