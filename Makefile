@@ -41,8 +41,9 @@ dead: .venv/dev
 	@$(RUN) vulture
 	@$(RUN) deptry .
 
+BENCHMARKS := $(patsubst benchmarks/%.py,%,$(filter-out %/parts.py,$(wildcard benchmarks/*.py)))
 bench: .venv/dev ## Measure what is promised about speed, each beside its raw limit
-	@for each in benchmarks/*.py; do $(RUN) python $$each || exit 1; done
+	@for each in $(BENCHMARKS); do $(RUN) python -m benchmarks.$$each || exit 1; done
 
 docs: .venv/dev ## Write the generated pages of docs/ anew
 	@$(RUN) python -m tests.docs.generate

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+from benchmarks.parts import database, fleet_on
 
 from mailfleet.clock import FixedClock
 from mailfleet.services import explained
 from mailfleet.services.context import Fleet
-from parts import database, fleet_on
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 DAYS, PER_DOMAIN, PER_CAMPAIGN = 90, 5, 50
