@@ -44,7 +44,7 @@ COMPARED: dict[str, LiteralString] = {
     "replies": "select id, category, subcategory, state from mailfleet.replies",
     "tasks": "select kind, reply_id from mailfleet.tasks",
     "suppressions": "select scope, key, reason from mailfleet.suppressions",
-    "commands": "select topic, dedupe_key from mailfleet.outbox where topic like 'lead.%'",
+    "commands": "select topic, payload::text from mailfleet.outbox where topic like 'lead.%'",
     "owned": "select l.email_norm, o.state from mailfleet.lead_ownership o join mailfleet.leads l on l.id = o.lead_id",
 }
 

@@ -88,7 +88,8 @@ def make(tmp_path: Path) -> Callable[..., Case]:
             deeds=deeds,
             slack=(Notice(at=at(1), text=f"Hot reply of {BOB}"),),
             sms=(),
-            in_campaign=dict.fromkeys((ANN, BOB, EVE, OOO), "INPROGRESS"),
+            in_campaign=frozenset({ANN, BOB, EVE, OOO}),
+            scheduled=frozenset({BOB}),
             dns={
                 "brightwater-demo.com": {
                     "brightwater-demo.com": ["v=spf1 ip4:192.0.2.10 ~all"],
@@ -126,8 +127,7 @@ def test_a_vanished_row_is_found(make: Callable[..., Case]) -> None:
 
 
 def test_a_lead_the_vendor_does_not_hold_is_found(make: Callable[..., Case]) -> None:
-    others = dict.fromkeys((ANN, BOB, EVE), "INPROGRESS")
-    assert "pushed but not at the vendor" in checks.leads_accounted(make(in_campaign=others)).detail
+    assert "pushed but not at the vendor" in checks.leads_accounted(make(in_campaign=frozenset({ANN, BOB, EVE}))).detail
 
 
 @pytest.mark.parametrize("listed", ["Never@five.com", "anybody@six.com", "anybody@mail.six.com"])
@@ -195,9 +195,8 @@ def test_an_exit_that_stops_nothing_on_our_side_is_found(make: Callable[..., Cas
 
 def test_an_absent_person_never_resumed_is_found(make: Callable[..., Case]) -> None:
     unheard = make().witness.sends[:-1]
-    left = make(sends=unheard, in_campaign={OOO: "PAUSED"})
-    assert "never heard again" in checks.ooo_resumed(left).detail
-    waits = checks.ooo_resumed(make(sends=unheard))
+    assert "never heard again" in checks.ooo_resumed(make(sends=unheard)).detail
+    waits = checks.ooo_resumed(make(sends=unheard, scheduled=frozenset({OOO})))
     assert waits.ok
     assert "1 next in turn" in waits.detail
 
@@ -252,7 +251,8 @@ def test_a_check_of_nothing_holds_nothing(make: Callable[..., Case]) -> None:
         events=(),
         alerts=(),
         runs=(),
-        in_campaign={},
+        in_campaign=frozenset(),
+        scheduled=frozenset(),
         domains={},
         leads=(),
         refused={},

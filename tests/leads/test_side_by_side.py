@@ -130,12 +130,12 @@ async def test_one_stop_that_cannot_be_done_loses_no_other(story: Story) -> None
 
 
 async def test_a_command_that_meets_the_unexpected_is_put_off_and_holds_up_nothing(story: Story) -> None:
-    fleet = story.world.fleet
+    fleet, key = story.world.fleet, "p3@firm3-mfdemo.com"
     async with fleet.db.transaction() as db:
         await outbox.put(
-            db, "lead.block", {"platform": "nobody", "account": "", "key": "k"}, now=story.world.clock.now()
+            db, "lead.block", {"platform": "nobody", "account": "", "key": key}, now=story.world.clock.now()
         )
-    await suppression.add(fleet, "p3@firm3-mfdemo.com")
+    await suppression.add(fleet, key)
     done = await worker.run_once(fleet)
     assert done.failed == 1
     assert story.at_platform(3) == "stopped"

@@ -11,7 +11,7 @@ from mailfleet.errors import PolicyError
 from mailfleet.flows import shell
 from mailfleet.flows.domain_setup import smartlead_domain_setup_flow
 from mailfleet.flows.mailbox_provisioning import smartlead_mailbox_provisioning_flow
-from mailfleet.services import clients, commands, mailboxes, personas, safeguards
+from mailfleet.services import clients, commands, mailboxes, personas, safeguards, suppression
 from mailfleet.store.clients import NewPersona
 
 pytestmark = pytest.mark.anyio
@@ -136,8 +136,7 @@ async def test_an_account_that_does_not_answer_hides_its_own_mailboxes_alone(two
 async def test_a_suppression_reaches_the_block_list_of_every_account(two: Any) -> None:
     own = MemoryPlatform()
     two.fleet.client_platforms = {"acme_two": {"smartlead": own}}
-    async with two.fleet.db.transaction() as db:
-        await commands.block(two.fleet.of(two.other), db, ["a@b.com"])
-    queued = await two.ask("select payload from mailfleet.outbox order by id")
+    await suppression.add(two.fleet.of(two.other), "a@b.com")
+    queued = await two.ask("select payload from mailfleet.outbox where topic = 'lead.block' order by id")
     await commands.do_blocks(two.fleet, [payload for (payload,) in queued])
     assert (two.platform.blocked, own.blocked) == (["a@b.com"], ["a@b.com"])

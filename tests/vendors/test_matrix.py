@@ -218,7 +218,7 @@ async def test_hard_bounce(agency: Agency, tmp_path: Path) -> None:
     listed = {each["email_or_domain"] for each in agency.raw("/leads/get-domain-block-list", offset=0, limit=1000)}
     assert set(sent) <= listed
     assert {agency.sent_to(email) for email in sent} == {1}
-    assert agency.heard(f"campaign {agency.name}: bounces are emergency")
+    assert agency.heard(f"campaign {agency.name}: bounces are warning")
     await agency.lead_in(tmp_path, dead[0])
     assert not await agency.ask("select 1 from mailfleet.leads where status = 'ready_to_send'")
 

@@ -146,9 +146,9 @@ def exits_effective(case: Case) -> Check:
 
 def ooo_resumed(case: Case) -> Check:
     """An absent person is left alone until back, and then gets the next step where one is left, or waits for a place
-    in the day's mails like any other: at the vendor the lead goes on."""
+    in the day's mails like any other: the vendor has the next step in its queue."""
     away = [deed for deed in case.deeds("replied") if deed.category == "out_of_office"]
-    paused = {_norm(email) for email, status in case.witness.in_campaign.items() if status == "PAUSED"}
+    scheduled = {_norm(email) for email in case.witness.scheduled}
     wrong: list[str] = []
     resumed = waiting = 0
     for deed in away:
@@ -160,7 +160,7 @@ def ooo_resumed(case: Case) -> Check:
         resumed += bool(later)
         if not later and _due(case, deed, back):
             waiting += 1
-            if _norm(deed.email) in paused:
+            if _norm(deed.email) not in scheduled:
                 wrong.append(f"{deed.email} was back on {back:%d %b} and never heard again")
     told = f"{len(away)} absences, {resumed} resumed" + (f", {waiting} next in turn" if waiting else "")
     return _check("ooo_resumed", wrong, told, of=len(away))

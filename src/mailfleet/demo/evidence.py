@@ -48,8 +48,10 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     deeds: Sequence[Deed]
     slack: Sequence[Notice]
     sms: Sequence[Notice]
-    in_campaign: Mapping[str, str]
-    """Address → its status, of every lead that the vendor holds in a campaign."""
+    in_campaign: frozenset[str]
+    """Addresses that the vendor holds as leads of a campaign."""
+    scheduled: frozenset[str]
+    """Those of them for whom it has a next mail in its queue."""
     dns: Mapping[str, Mapping[str, Sequence[str]]]
     """domain → record name → texts, asked of the authoritative server over the wire."""
     flow_runs: Mapping[str, tuple[str, str]]

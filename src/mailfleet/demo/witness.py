@@ -32,7 +32,8 @@ async def hear(
         deeds=[_deed(line) for line in await control.log("people")],
         slack=[_notice(line) for line in await control.log("slack")],
         sms=[_notice(line) for line in await control.log("sms")],
-        in_campaign=await _campaign_leads(sandbox["smartlead"], [each["id"] for each in state["campaigns"]]),
+        in_campaign=frozenset(await _campaign_leads(sandbox["smartlead"], [each["id"] for each in state["campaigns"]])),
+        scheduled=frozenset(await _scheduled(sandbox["smartlead"])),
         dns={domain: await _answers(domain, keys, nameserver) for domain, keys in selectors.items()},
         flow_runs=await flow_runs(prefect_api, tag) if prefect_api else {},
     )
@@ -112,9 +113,9 @@ def _notice(line: Mapping[str, Any]) -> Notice:
     )
 
 
-async def _campaign_leads(smartlead: Mapping[str, Any], campaigns: Sequence[int]) -> dict[str, str]:
-    """Every lead of every campaign and its status, as the vendor lists them (smartlead:campaigns/leads)."""
-    found: dict[str, str] = {}
+async def _campaign_leads(smartlead: Mapping[str, Any], campaigns: Sequence[int]) -> list[str]:
+    """Every lead of every campaign, as the vendor lists them (smartlead:campaigns/leads)."""
+    found: list[str] = []
     async with httpx2.AsyncClient(timeout=30, trust_env=False, base_url=smartlead["base_url"]) as client:
         for campaign in campaigns:
             offset, total = 0, 1
@@ -123,6 +124,20 @@ async def _campaign_leads(smartlead: Mapping[str, Any], campaigns: Sequence[int]
                 answer = await client.get(f"/campaigns/{campaign}/leads", params=query)
                 answer.raise_for_status()
                 page: dict[str, Any] = msgspec.json.decode(answer.content)
-                found |= {each["lead"]["email"]: each["status"] for each in page["data"]}
+                found += [each["lead"]["email"] for each in page["data"]]
                 offset, total = offset + 100, int(page["total_leads"])
     return found
+
+
+async def _scheduled(smartlead: Mapping[str, Any]) -> list[str]:
+    """Every lead with a next mail in the queue (smartlead:master-inbox/scheduled)."""
+    found: list[str] = []
+    async with httpx2.AsyncClient(timeout=30, trust_env=False, base_url=smartlead["base_url"]) as client:
+        while True:
+            page = {"offset": len(found), "limit": 20}
+            answer = await client.post("/master-inbox/scheduled", params={"api_key": smartlead["api_key"]}, json=page)
+            answer.raise_for_status()
+            rows: list[dict[str, Any]] = msgspec.json.decode(answer.content)["data"]
+            found += [each["lead_email"] for each in rows]
+            if len(rows) < 20:
+                return found
