@@ -130,7 +130,7 @@ async def _campaign_leads(smartlead: Mapping[str, Any], campaigns: Sequence[int]
 
 
 async def _scheduled(smartlead: Mapping[str, Any]) -> list[str]:
-    """Every lead with a next mail in the queue (smartlead:master-inbox/scheduled)."""
+    """Every lead with a next mail in the queue, as its master inbox shows them."""
     found: list[str] = []
     async with httpx2.AsyncClient(timeout=30, trust_env=False, base_url=smartlead["base_url"]) as client:
         while True:

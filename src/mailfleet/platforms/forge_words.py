@@ -178,7 +178,7 @@ def warmup_login(spec: MailboxSpec) -> dict[str, Any]:
 
 def contact_fields(lead: NewLead, tag: str) -> dict[str, Any]:
     """`linkedinUrl` is left out rather than empty, which is refused. Of our merge fields `company_name` is not one of
-    the vendor's own: a text that uses it would fail for everybody (salesforge:sequences/variables)."""
+    the vendor's own: a text that uses it would fail for everybody (salesforge:sequences/steps)."""
     position = lead.fields.get("job_title", "")
     fields = {"email": lead.email, "firstName": lead.first_name or NOBODY, "lastName": lead.last_name}
     more = {"company": lead.company, "position": position}
