@@ -265,9 +265,11 @@ async def test_each_gate_is_printed_and_the_approval_of_seventy_five_needs_two(d
 async def test_dates_and_gates_lead_from_phase_to_phase(database: Any) -> None:
     world = await pair(database)
     await started(world)
+    assert (await controller.tick(world.fleet)).did == "read"  # the old mailboxes, once a day
     assert "date" in (await controller.tick(world.fleet)).reason
     world.later(days=14)
     await reconciled(world)
+    assert (await controller.tick(world.fleet)).did == "read"
     asked = await controller.tick(world.fleet)
     assert asked.did == "ask"
     (waiting,) = await approvals.waiting(world.fleet)
@@ -281,6 +283,7 @@ async def test_the_line_is_stopped_and_safety_goes_on(database: Any) -> None:
     world = await pair(database)
     await started(world, phase="ramp_25")
     await verbs.stop_the_line(world.fleet, "holidays")
+    assert (await controller.tick(world.fleet)).did == "read"
     assert "stopped the line" in (await controller.tick(world.fleet)).reason
     for campaign in await many(world, 8):
         await told(world, campaign, sent=60, bounced=6)

@@ -28,6 +28,7 @@ SEEDS = settings(max_examples=8, deadline=None, derandomize=True)
 @dataclass(frozen=True)
 class Box:
     address: str
+    vendor: str = "smartlead"
 
     @property
     def domain(self) -> str:

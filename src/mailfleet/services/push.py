@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from mailfleet.errors import Ambiguous, Busy, NotAllowed, VendorError
+from mailfleet.errors import Ambiguous, Busy, Invalid, NotAllowed, VendorError
 from mailfleet.platforms.port import AddedLeads, NewLead, SendingPlatform
 from mailfleet.rules.campaigns import CampaignConfig
 from mailfleet.rules.errors_matrix import action_for
@@ -94,15 +94,24 @@ async def _push_all(fleet: Fleet, campaign: Campaign, ref: str, ids: Sequence[in
         done += await _push_batch(fleet, campaign, ref, ids[start : start + size])
         start += size
     if done.added and campaign.state == "running":
-        await _on_again(fleet.platform(campaign.platform), ref)
+        await _on_again(fleet, campaign, ref)
     return done
 
 
-async def _on_again(platform: SendingPlatform, ref: str) -> None:
+async def _on_again(fleet: Fleet, campaign: Campaign, ref: str) -> None:
     """A platform completes a campaign whose leads are all through (V12), and one that a rollback made for leads which
     had not been handed over is a draft until they come: the new ones need it to run. A pause stays."""
-    if (await platform.campaign(ref)).state in ("completed", "draft"):
+    platform = fleet.platform(campaign.platform)
+    if (await platform.campaign(ref)).state not in ("completed", "draft"):
+        return
+    try:
         await platform.start_campaign(ref)
+    except Invalid as error:  # the leads are there all the same
+        await alerts.tell(
+            fleet, fact_key=f"not-started:{campaign.id}:{fleet.clock.now():%Y-%m-%d}", kind="campaign_not_started",
+            severity="urgent", title=f"{campaign.name} has leads at {campaign.platform} and cannot be started there",
+            body=str(error),
+        )  # fmt: skip
 
 
 async def ready(fleet: Fleet, campaign: Campaign, *, limit: int = 100_000) -> list[int]:

@@ -21,7 +21,6 @@ from mailfleet.platforms.port import (
 )
 from mailfleet.rules import escalation
 from mailfleet.services import alerts, events, holds, missed, vendor_health
-from mailfleet.services.campaign_parts import config_of
 from mailfleet.services.clients import views
 from mailfleet.services.context import Fleet
 from mailfleet.store import campaigns, inbox, links, ownership, watermarks
@@ -301,9 +300,10 @@ async def _complete(
 ) -> None:
     """Leads that got their last step are told as completed: from what we were told, and where the platform counts more
     of them, from its list, which is long."""
-    now, last = fleet.clock.now(), len(config_of(campaign).sequence)
+    now, steps = fleet.clock.now(), campaign.config.get("sequence")
     async with fleet.db.transaction() as db:
-        await ownership.complete_sent(db, campaign.id, last, now)
+        if steps:  # one that was taken over may have none that could be read
+            await ownership.complete_sent(db, campaign.id, len(steps), now)
         known = await ownership.completed_count(db, campaign.id)
     if not changed or theirs.leads.get("completed", 0) <= known:
         return
