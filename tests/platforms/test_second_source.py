@@ -63,7 +63,7 @@ async def test_a_sync_of_nothing_is_one_call_and_one_more_for_each_campaign_that
     await smartlead.set_campaign(moving, schedule=SCHEDULE, settings=CampaignSettings())
     await smartlead.set_steps(moving, STEPS)
     await smartlead.set_campaign_mailboxes(moving, [await connected(sandbox, smartlead)])
-    leads = [f"p{n}@acme{n}-mailfleet-demo.com" for n in range(9)]
+    leads = [f"p{n}@acme{n}-mailfleet-demo.com" for n in range(300)]  # more than three days take
     await smartlead.add_leads(moving, [NewLead(email=each, fields={}) for each in leads])
     async with fleet.db.connection() as db:
         await db.execute(
