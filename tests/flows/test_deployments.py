@@ -98,6 +98,8 @@ async def test_schedules_are_active_after_a_stop(server: tuple[str, Path]) -> No
             return len([each for each in await client.read_deployments() if each.status == "READY"]) >= len(PLAN)
 
     await until(registered)
+    # Not in the common temporary folder, which another account of the machine may own.
+    assert (home / "runner" / "runner_storage").is_dir()
     assert await runner.stop() == 0, (home / "runner.log").read_text()
     async with get_client() as client:
         made = [await client.read_deployment_by_name(name) for name in SCHEDULED]

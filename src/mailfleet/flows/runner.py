@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import tempfile
 
 from mailfleet import log
 from mailfleet.flows import deployments
-from mailfleet.settings import get_settings
+from mailfleet.settings import get_settings, usable
 
 DRAIN_WITHIN = 60.0
 
@@ -19,6 +20,9 @@ DRAIN_WITHIN = 60.0
 async def run() -> None:
     settings = get_settings()
     log.setup(settings.mailfleet_log_level, settings.mailfleet_log_format)
+    # Prefect keeps its runner's files in one folder of the common temporary directory, and that belongs to whichever
+    # account of the machine made it first.
+    tempfile.tempdir = str(usable(settings.mailfleet_home / "runner"))
     await deployments.reconcile()
     await deployments.resume()
     stop = asyncio.Event()
