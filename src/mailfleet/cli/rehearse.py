@@ -56,7 +56,7 @@ def rehearse(
 
     wanted = [cell for cell in table.cells(largest=largest) if only in cell.name]
     rows = table.measure(
-        wanted, runs, seed=seed, workers=workers, told=lambda row: say(f"{row.cell}: {row.runs} in {row.seconds:.0f} s")
+        wanted, runs, seed=seed, workers=workers, told=lambda row: say(f"{table.line(row)} {row.seconds:.0f} s")
     )
     if json:
         emit(rows)

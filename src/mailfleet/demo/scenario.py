@@ -173,7 +173,7 @@ async def _domains(stage: Stage) -> list[str]:
 
 async def _mailbox_logins(stage: Stage, domain: str) -> None:
     """The operator makes the mailboxes at the mail host and gives their logins (D3)."""
-    people = personas.read_file(_examples() / "personas.toml")
+    people = personas.read_file(examples_folder() / "personas.toml")
     for person in people[: stage.plan.mailboxes]:
         address, password = f"{person.local_part}@{domain}", secrets.token_urlsafe(12)
         await stage.rig.control.host_mailbox(address, password)
@@ -258,17 +258,8 @@ async def _sending_days(stage: Stage, campaign_id: str) -> None:
 
 
 def examples_folder() -> Path:
-    """The example files: in the checkout, or beside the installed package. Raises MailfleetError."""
-    return _examples()
-
-
-def _examples() -> Path:
-    for folder in (Path(__file__).parents[3] / "examples", Path(__file__).parents[1] / "_examples"):
-        if (folder / "leads.csv").is_file():
-            return folder
-    raise MailfleetError(
-        "The example files are not there.", hint="Run the demonstration from a checkout of the repository."
-    )
+    """The example files, which are part of the package; `examples/` of the checkout leads there."""
+    return Path(__file__).parents[1] / "_examples"
 
 
 def _next_day(now: datetime) -> datetime:

@@ -167,12 +167,14 @@ def wilson(k: int, n: int) -> tuple[float, float]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    lines = ["| world | runs | hold | rollback | review | within 24 h |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        by = {each.what: each for each in row.shares}
-        shown = [_shown(by.get(what)) for what in ("hold", "rollback", "review", "hold within 24 h")]
-        lines.append(f"| {row.cell} | {row.runs} | {' | '.join(shown)} |")
-    return "\n".join(lines)
+    head = ("| world | runs | hold | rollback | review | within 24 h |", "|---|---|---|---|---|---|")
+    return "\n".join([*head, *map(line, rows)])
+
+
+def line(row: Row) -> str:
+    by = {each.what: each for each in row.shares}
+    shown = [_shown(by.get(what)) for what in ("hold", "rollback", "review", "hold within 24 h")]
+    return f"| {row.cell} | {row.runs} | {' | '.join(shown)} |"
 
 
 def _shown(share: Share | None) -> str:
