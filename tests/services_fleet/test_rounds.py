@@ -77,6 +77,7 @@ async def test_fourteen_warm_days_graduate_and_set_production_limits(world: Any)
         "select evidence->'checklist'->0->>'name' from mailfleet.transitions where event = 'criteria_met'"
     )
     assert evidence == [("warmup_days",), ("warmup_days",)]
+    assert await told_of_drift(world) == [], "nobody but us changed anything there"
 
 
 async def test_a_thin_mailbox_has_no_heat_and_is_not_guessed(world: Any) -> None:
@@ -165,12 +166,17 @@ async def test_retire_leaves_alone_who_is_only_below_the_threshold(world: Any) -
     assert (await states(world))[BO] == "RETIRED"
 
 
-async def test_drift_at_the_platform_is_mended(world: Any) -> None:
+async def told_of_drift(world: Any) -> list[str]:
+    return [title for (title,) in await world.ask("select title from mailfleet.alerts where kind = 'mailbox_drift'")]
+
+
+async def test_drift_at_the_platform_is_mended_and_told(world: Any) -> None:
     await warming(world)
     await days(world, 14)
     box(world, ANN).cap, box(world, ANN).per_day = 500, 1
     await sync(world)
     assert (box(world, ANN).cap, box(world, ANN).per_day) == (40, 20)
+    assert await told_of_drift(world) == [f"{ANN} was changed at the platform"]
 
 
 async def test_create_tops_up_over_the_domains_and_says_what_is_missing(world: Any) -> None:

@@ -75,7 +75,8 @@ async def rotate_degraded_mailboxes_task(threshold: int = 60) -> dict[str, Any]:
 @task(name="sync_status_to_supabase_task", cache_policy=NO_CACHE)
 async def sync_status_to_supabase_task(mailboxes: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """`{transitions, errors}`: each mailbox's transition, notices, today's limits at the platform, drift mended."""
-    return await rounds.settle(current(), _ids(mailboxes), _seen.get({}))
+    states = {UUID(each["mailbox_id"]): str(each["state"]) for each in mailboxes}
+    return await rounds.settle(current(), states, _seen.get({}))
 
 
 @specified(

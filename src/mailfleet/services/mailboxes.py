@@ -225,8 +225,12 @@ async def stored(fleet: Fleet, id: UUID) -> Taken:
     return known
 
 
-async def settle(fleet: Fleet, id: UUID, seen: MailboxSeen | None) -> Decision | None:
-    """The rest of a round for one mailbox: its transition, its notices, today's limits, and drift mended."""
+async def settle(fleet: Fleet, id: UUID, seen: MailboxSeen | None, *, listed_as: str) -> Decision | None:
+    """The rest of a round for one mailbox: its transition, its notices, today's limits, and drift mended.
+
+    `listed_as` is its state when the platform showed `seen`: whoever changed it since has set other limits there, and
+    what was shown before is no drift.
+    """
     taken = await stored(fleet, id)
     fleet = await fleet_of(fleet, taken.mailbox.client_id)
     decision = await decide(fleet, taken, graduate=False)
@@ -236,7 +240,7 @@ async def settle(fleet: Fleet, id: UUID, seen: MailboxSeen | None) -> Decision |
     if taken.mailbox.state in lifecycle.WARMS:
         today = local_day(fleet.clock.now(), taken.mailbox.timezone)
         await budgets.check_day(fleet, taken.mailbox, today - timedelta(days=1))
-        await _limits(fleet, taken, seen)
+        await _limits(fleet, taken, seen if taken.mailbox.state == listed_as else None)
     return decision
 
 

@@ -55,12 +55,13 @@ async def held_back(fleet: Fleet, ids: Sequence[UUID]) -> dict[str, list[str]]:
     return await readiness.keep(fleet, ids)
 
 
-async def settle(fleet: Fleet, ids: Sequence[UUID], seen: Mapping[UUID, MailboxSeen]) -> dict[str, int]:
-    """`{transitions, errors}` after each mailbox's transition, notices and limits."""
+async def settle(fleet: Fleet, states: Mapping[UUID, str], seen: Mapping[UUID, MailboxSeen]) -> dict[str, int]:
+    """`{transitions, errors}` after each mailbox's transition, notices and limits. `states` are those of the moment at
+    which the platform was listed."""
     made = failed = 0
-    for id in ids:
+    for id, state in states.items():
         try:
-            made += await mailboxes.settle(fleet, id, seen.get(id)) is not None
+            made += await mailboxes.settle(fleet, id, seen.get(id), listed_as=state) is not None
             await _look_into(fleet, id, seen.get(id))
         except MailfleetError:
             failed += 1
