@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mailfleet.errors import BadFile, Forbidden, Unauthorized
 
@@ -78,7 +79,7 @@ def show_one(thing: Row, *, as_json: bool = False) -> None:
     elif sys.stdout.isatty():
         grid = Table.grid(padding=(0, 2))
         for name, value in thing.items():
-            grid.add_row(f"[bold]{name}[/]", cell(value))
+            grid.add_row(Text(name, style="bold"), Text(cell(value)))
         Console().print(grid)
     else:
         for name, value in thing.items():
@@ -86,15 +87,16 @@ def show_one(thing: Row, *, as_json: bool = False) -> None:
 
 
 def table(names: Sequence[str], rows: Iterable[Row], title: str = "") -> Table:
-    drawn = Table(*names, title=title or None, title_justify="left", header_style="bold")
+    # Names and texts of others stand in the cells: brackets in them are no markup.
+    drawn = Table(*names, title=Text(title) if title else None, title_justify="left", header_style="bold")
     for row in rows:
-        drawn.add_row(*(cell(row.get(name)) for name in names))
+        drawn.add_row(*(Text(cell(row.get(name))) for name in names))
     return drawn
 
 
 def say(text: str) -> None:
     """Talk: to standard error, so that it never mixes with data."""
-    Console(stderr=True, soft_wrap=True).print(text, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(text, highlight=False, markup=False)
 
 
 def cell(value: object) -> str:
@@ -102,6 +104,8 @@ def cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 else str(value)
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, date):

@@ -138,7 +138,7 @@ def _table(title: str, columns: Sequence[str], rows: Any) -> Group:
     """The title stands above: within a table it would wrap at the table's own width."""
     table = Table(*columns, header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*map(_shown, row))
+        table.add_row(*(Text(_shown(each)) for each in row))
     return Group(Text(title, style="bold"), table)
 
 
