@@ -21,6 +21,7 @@ class Sandbox:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
+            self.process.stdout.close()
             raise RuntimeError(f"The sandbox ended at once with {self.process.wait()}.")
         self.info: dict[str, Any] = json.loads(line)
         self.http = httpx2.Client(timeout=120, trust_env=False)

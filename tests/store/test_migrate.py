@@ -162,9 +162,10 @@ async def works_pooled(dsn: str, number: int) -> None:
                 assert mine
             async with database.transaction() as db:
                 [(now,)] = await (await db.execute("select now()")).fetchall()
-                await outbox.put(db, "t", {"turn": turn}, now=now)
-            async with outbox.taken(database, now=now + timedelta(hours=1)) as command:
-                assert command is not None
+                await outbox.put(db, f"t{number}", {"turn": turn}, now=now)
+            # A topic of its own: of a common one, another may take the command between our look and our lock.
+            async with outbox.taken(database, now=now + timedelta(hours=1), topics=[f"t{number}"]) as command:
+                assert command is not None and command.payload == {"turn": turn}
 
 
 CLIENTS = """
