@@ -431,7 +431,7 @@ async def test_warmup_failed_and_dns_misconfigured(agency: Agency, monkeypatch: 
 
 async def settle(agency: Agency) -> None:
     ours, seen, _ = await mailboxes.survey(agency.fleet)
-    await rounds.settle(agency.fleet, [each.id for each in ours], seen)
+    await rounds.settle(agency.fleet, {each.id: each.state for each in ours}, seen)
     await agency.monitor()
 
 
